@@ -1,0 +1,3 @@
+"""Run functions as containers on your own machines."""
+
+__version__ = "0.1.0"
