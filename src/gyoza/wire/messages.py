@@ -1,0 +1,535 @@
+"""Typed messages of the HTTP API and of the worker protocol, shared by server, client and worker.
+
+Requests that people write refuse unknown fields, so that a typo is an answer and not a surprise;
+worker messages and every answer ignore them, so that neighbouring versions understand each other.
+Run, attempt and definition documents are the `to_dict()` forms of `gyoza.models`; the structs here
+that mirror them exist to describe them (OpenAPI) and to check them in tests. Times between machines
+are integer microseconds since the epoch (`_us`); times that people read are RFC 3339 text in UTC.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from gyoza.wire import strict_json
+
+PROTOCOL_VERSION: Final = 1
+DEFAULT_PRIORITY: Final = 5
+MAX_PRIORITY: Final = 100
+MAX_BATCH: Final = 10_000
+
+JsonObject = dict[str, Any]
+M = TypeVar("M", bound=msgspec.Struct)
+
+
+class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A body that a person or a program of theirs writes."""
+
+
+class Message(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """A body that gyoza itself writes."""
+
+
+# --- requests of callers ---------------------------------------------------------------------
+
+
+class PutDefinition(Request):
+    """Register a version of an op; the members are those of `OpDefinition.to_dict()`.
+
+    `createdAt` and `updatedAt` are accepted, so that a document can be sent back, and ignored.
+    """
+
+    id: str
+    version: str
+    image: str
+    image_digest: str | None = None
+    input_specs: JsonObject = {}
+    output_specs: JsonObject = {}
+    constraints: JsonObject = {}
+    retry_policy: JsonObject = {}
+    event_delivery: JsonObject = {}
+    execution: JsonObject = {}
+    createdAt: str | None = None
+    updatedAt: str | None = None
+
+
+class SubmitRun(Request):
+    """Ask for one run: of a definition (`op_definition`) or of an image, never both.
+
+    Attributes:
+        priority: 0 to 100, higher first.
+        due_at: RFC 3339 time before which the run does not start.
+        timeouts: Overrides of the definition's timeouts: queue_s, pull_s, run_s, total_s.
+        execution: Only for ad hoc runs; a definition brings its own.
+    """
+
+    op_definition: str | None = None
+    op_version: str | None = None
+    image: str | None = None
+    inputs: JsonObject = {}
+    priority: int = DEFAULT_PRIORITY
+    constraints: JsonObject | None = None
+    retry_policy: JsonObject | None = None
+    event_delivery: JsonObject | None = None
+    execution: JsonObject | None = None
+    timeouts: JsonObject | None = None
+    owner: str | None = None
+    tags: dict[str, str] = {}
+    due_at: str | None = None
+
+
+class SubmitBatch(Request):
+    """Ask for many runs at once; each is accepted or refused on its own."""
+
+    runs: list[JsonObject]
+
+
+class PatchRun(Request):
+    """Change a run: priority; outputs while no worker holds it; state CANCELLED or PENDING."""
+
+    priority: int | None = None
+    outputs: JsonObject | None = None
+    state: Literal["CANCELLED", "PENDING"] | None = None
+
+
+class CancelRun(Request):
+    """Ask for a run to end; `reason` is shown to people."""
+
+    reason: str = ""
+
+
+class RetryRun(Request):
+    """Give a FAILED or CANCELLED run a new attempt."""
+
+
+class AddEvent(Request):
+    """Append an event to a run that no worker holds."""
+
+    type: str
+    msg: str | int
+    payload: JsonObject = {}
+
+
+class DrainWorker(Request):
+    """Stop giving work to a worker; what it holds goes on."""
+
+
+# --- answers to callers ----------------------------------------------------------------------
+
+
+class Event(Message):
+    """One entry of a run's timeline, numbered 1, 2, 3 ... per run."""
+
+    number: int
+    attempt: int
+    t: str
+    type: str
+    msg: str | int
+    payload: JsonObject = {}
+
+
+class LogChunk(Message):
+    """A piece of one output stream of one attempt, as text; `number` grows by one per attempt."""
+
+    number: int
+    attempt: int
+    t: str
+    stream: Literal["stdout", "stderr", "system"]
+    text: str
+
+
+class Page(Message):
+    """One page of anything; `next_page_token` is "" at the end."""
+
+    items: list[JsonObject]
+    next_page_token: str = ""
+
+
+class Problem(Message):
+    """An RFC 9457 problem document.
+
+    Attributes:
+        code: Stable upper-case name of the kind of problem; programs decide by this.
+        errors: For invalid input, one item per fault with its JSON pointer.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str = ""
+    instance: str = ""
+    errors: list[Fault] = []
+
+
+class Fault(Message):
+    """One thing wrong with a document, and where."""
+
+    pointer: str
+    message: str
+
+
+class BatchItem(Message):
+    """What became of one run of a batch: `run_id`, or `problem`."""
+
+    index: int
+    run_id: str | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswer(Message):
+    """What became of a batch, in the order it was sent."""
+
+    batch_id: str
+    items: list[BatchItem]
+
+
+class Artifact(Message):
+    """A stored file, named by its content."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    created_at: str = ""
+
+
+class WorkerView(Message):
+    """A worker as people see it.
+
+    Attributes:
+        state: READY, DRAINING, UNHEALTHY (its engine is sick), SILENT (no heartbeat for 15 s) or
+            LOST (its lease is over).
+        reserved: What its unfreed reservations add up to: cpu, ram_mb, vram_mb.
+    """
+
+    id: str
+    name: str
+    state: str
+    version: str
+    runtime: str
+    capacity: Capacity
+    reserved: JsonObject
+    tags: dict[str, str]
+    runs: list[str]
+    registered_at: str
+    last_seen_at: str
+    detail: str = ""
+
+
+# --- worker protocol -------------------------------------------------------------------------
+
+
+class Gpu(Message):
+    """One GPU; `vram_mb` is what it has, `used_mb` what others than gyoza use of it."""
+
+    uuid: str
+    vram_mb: int
+    index: int = 0
+    name: str = ""
+    used_mb: int = 0
+
+
+class Capacity(Message):
+    """What a worker offers: whole CPUs, megabytes of RAM, GPUs."""
+
+    cpu: int
+    ram_mb: int
+    gpus: list[Gpu] = []
+
+
+class ContainerReport(Message):
+    """A gyoza container found on the host when the worker starts."""
+
+    name: str
+    run_id: str
+    attempt: int
+    fence: int
+    state: Literal["created", "running", "exited"]
+    exit_code: int | None = None
+
+
+class Register(Message):
+    """A worker presents itself; nothing is claimed before this is answered.
+
+    Attributes:
+        worker_id: The identity kept in the worker's state folder, `wrk_...`.
+        session_id: New at each process start.
+    """
+
+    worker_id: str
+    name: str
+    session_id: str
+    machine_id: str
+    boot_id: str
+    version: str
+    capacity: Capacity
+    protocol: int = PROTOCOL_VERSION
+    runtime: str = "docker"
+    tags: dict[str, str] = {}
+    containers: list[ContainerReport] = []
+
+
+class Verdict(Message):
+    """What to do with a container found at start."""
+
+    name: str
+    verdict: Literal["ADOPT", "FINISH", "STOP", "LIMBO"]
+
+
+class Registered(Message):
+    """The answer to a registration."""
+
+    worker_id: str
+    cluster_id: str
+    server_time_us: int
+    heartbeat_interval_s: float
+    lease_s: float
+    verdicts: list[Verdict] = []
+
+
+class Held(Message):
+    """An attempt that a worker holds."""
+
+    run_id: str
+    fence: int
+
+
+class Heartbeat(Message):
+    """A worker's sign of life; renews the leases of everything in `held`.
+
+    Attributes:
+        problem: "" when the engine is well, else what is wrong with it, in words.
+    """
+
+    session_id: str
+    held: list[Held] = []
+    gpus: list[Gpu] = []
+    problem: str = ""
+
+
+class CancelOrder(Message):
+    """Stop this attempt gracefully and report it."""
+
+    run_id: str
+    fence: int
+    reason: str
+    message: str = ""
+
+
+class HeartbeatAnswer(Message):
+    """What the server wants of a worker.
+
+    Attributes:
+        cancel: Stop gracefully, report the result.
+        stop: Superseded: stop at once and discard everything.
+    """
+
+    server_time_us: int
+    interval_s: float
+    draining: bool = False
+    cancel: list[CancelOrder] = []
+    stop: list[Held] = []
+
+
+class Claim(Message):
+    """Ask for assignments and wait up to `wait_s` (at most 25) for some."""
+
+    session_id: str
+    claim_id: str
+    wait_s: float = 25.0
+
+
+class Assignment(Message):
+    """Everything a worker needs to carry out one attempt.
+
+    Attributes:
+        token: HMAC(cluster secret, run, fence); every later write names it.
+        granted: cpu, ram_mb, vram_mb that the planner reserved.
+        output_specs: As `OutputSpecs.to_dict()`, {} when nothing is declared.
+        execution: As `Execution.to_dict()`.
+    """
+
+    run_id: str
+    attempt: int
+    fence: int
+    token: str
+    image: str
+    inputs: JsonObject
+    granted: JsonObject
+    execution: JsonObject
+    output_specs: JsonObject = {}
+    input_specs: JsonObject = {}
+    image_digest: str | None = None
+    gpu_uuid: str | None = None
+    op_definition: str | None = None
+    op_version: str | None = None
+    deadline_us: int | None = None
+    cancel: CancelOrder | None = None
+
+
+class Claimed(Message):
+    """The answer to a claim; empty when the wait passed with nothing to do."""
+
+    assignments: list[Assignment] = []
+
+
+class ReportedEvent(Message):
+    """An event of the op or of the worker, numbered 1, 2, 3 ... by the worker per attempt."""
+
+    seq: int
+    t_us: int
+    type: Literal["STARTED", "PROGRESS", "INFO", "ERROR"]
+    msg: str | int
+    payload: JsonObject = {}
+
+
+class ReportedLog(Message):
+    """A piece of output, numbered by the worker per attempt; at most 64 KiB of text."""
+
+    seq: int
+    t_us: int
+    stream: Literal["stdout", "stderr", "system"]
+    text: str
+
+
+class Result(Message):
+    """How an attempt ended.
+
+    Attributes:
+        outcome: COMPLETED, FAILED or CANCELLED.
+        reason: For FAILED and CANCELLED: USER_ERROR, BAD_INPUT, OOM, TIMEOUT, OUTPUT_INVALID ...
+        charged: False when machinery failed, not the user's code.
+        retryable: False when another attempt cannot help (bad input, invalid output).
+        evidence: What the decision rests on: exit code, engine's flags, stage.
+    """
+
+    outcome: Literal["COMPLETED", "FAILED", "CANCELLED"]
+    finished_at_us: int
+    reason: str | None = None
+    message: str = ""
+    charged: bool = True
+    retryable: bool = True
+    retry_after_ms: int | None = None
+    exit_code: int | None = None
+    outputs: JsonObject = {}
+    artifacts: list[ArtifactRef] = []
+    started_at_us: int | None = None
+    duration_ms: int | None = None
+    image_digest: str | None = None
+    evidence: JsonObject = {}
+
+
+class ArtifactRef(Message):
+    """A file an attempt left; the form of `{"$artifact": {...}}`."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    name: str
+
+
+class ReportItem(Message):
+    """What one attempt has to say: a phase, events, logs, at last its result; all may be absent."""
+
+    run_id: str
+    fence: int
+    token: str
+    phase: str | None = None
+    events: list[ReportedEvent] = []
+    logs: list[ReportedLog] = []
+    result: Result | None = None
+
+
+class Report(Message):
+    """One batch per worker and moment, for all its runs."""
+
+    session_id: str
+    items: list[ReportItem]
+
+
+class ReportAnswer(Message):
+    """The answer to one report item.
+
+    Attributes:
+        status: OK (also for repeats), STALE (`STALE_ATTEMPT`: stop and discard), GAP (send again
+            from `expected_event_seq` or `expected_log_seq`), INVALID (`detail` says what).
+    """
+
+    run_id: str
+    fence: int
+    status: Literal["OK", "STALE", "GAP", "INVALID"]
+    detail: str = ""
+    expected_event_seq: int | None = None
+    expected_log_seq: int | None = None
+
+
+class Reported(Message):
+    """Per-item answers, in the order of the report."""
+
+    items: list[ReportAnswer]
+
+
+class ReleaseItem(Message):
+    """An assignment given back unstarted."""
+
+    run_id: str
+    fence: int
+    token: str
+    reason: str = ""
+
+
+class Release(Message):
+    """Assignments given back: ASSIGNED -> PENDING, same attempt, next fence."""
+
+    session_id: str
+    items: list[ReleaseItem]
+
+
+def decode(text: bytes | str, kind: type[M], *, max_bytes: int | None = None) -> M:
+    """Parse strictly and check against a message type.
+
+    Raises:
+        StrictJsonError: Not acceptable JSON, or not of this type; the pointer says where.
+    """
+    return convert(strict_json.loads(text, max_bytes=max_bytes), kind)
+
+
+def convert(value: Any, kind: type[M]) -> M:
+    """Check a parsed value against a message type.
+
+    Raises:
+        StrictJsonError: The value is not of this type; the pointer says where.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _as_strict_error(error, kind) from None
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Write a message as strict JSON.
+
+    Raises:
+        StrictJsonError: User data inside holds something strict JSON has no form for.
+    """
+    return strict_json.dumps(msgspec.to_builtins(message))
+
+
+def _as_strict_error(
+    error: msgspec.ValidationError, kind: type[msgspec.Struct]
+) -> strict_json.StrictJsonError:
+    # msgspec ends its message with " - at `$.a[0].b`"; a JSON pointer is what callers can use.
+    text, _, path = str(error).partition(" - at `$")
+    pointer = path.rstrip("`").replace("[...]", "").replace("[", ".").replace("]", "")
+    return strict_json.StrictJsonError(text + _nearest(text, kind), pointer.replace(".", "/"))
+
+
+def _nearest(text: str, kind: type[msgspec.Struct]) -> str:
+    _, _, rest = text.partition("unknown field `")
+    names = [field.encode_name for field in msgspec.structs.fields(kind)]
+    close = difflib.get_close_matches(rest.rstrip("`"), names, n=1) if rest else []
+    return f"; did you mean `{close[0]}`?" if close else ""
