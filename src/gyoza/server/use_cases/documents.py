@@ -1,0 +1,19 @@
+"""The JSON of runs as the API answers it; definitions answer with their own `to_dict()`."""
+
+from __future__ import annotations
+
+from gyoza.models import OpRun
+from gyoza.wire.messages import JsonObject
+
+
+def run_document(run: OpRun, *, events: bool = False) -> JsonObject:
+    """Return a run's JSON document.
+
+    It is `OpRun.to_dict()` with what people ask first beside it: `progress`, `outputs`,
+    `execution_summary`, `attempt` (number) and `worker_id` of the current attempt.
+
+    Args:
+        run: The run with its attempts.
+        events: Whether `attempts[].events` are shown; the run must have been read with them.
+    """
+    raise NotImplementedError
