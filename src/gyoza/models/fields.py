@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeAlias, cast
 
-from gyoza.models.json_values import copy_json, nearest, pointer, shown
+from gyoza.models.json_values import copy_json, is_number, is_whole, nearest, pointer, shown
 from gyoza.models.timestamps import format_time, parse_time
 
 Reader: TypeAlias = Callable[[Any], Any]
@@ -107,8 +107,10 @@ def read_named(what: str, data: object, reader: Reader) -> dict[str, Any]:
     Raises:
         InvalidFields: With the problems of all values.
     """
-    raw = cast("dict[object, object]", data) if isinstance(data, dict) else {}
-    return read_fields(what, data, {name: reader for name in raw if isinstance(name, str)})
+    if not isinstance(data, dict):
+        return read_fields(what, data, {})
+    raw = cast("dict[object, object]", data)
+    return read_fields(what, raw, {name: reader for name in raw if isinstance(name, str)})
 
 
 def extension_fields(model: Any, names: Collection[str]) -> dict[str, Any]:
@@ -144,9 +146,8 @@ def whole(minimum: int | None = None) -> Reader:
     """Read an integer of at least the minimum; booleans and floats are none."""
 
     def read(value: object) -> int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            if minimum is None or value >= minimum:
-                return value
+        if is_whole(value) and (minimum is None or value >= minimum):
+            return value
         raise Unexpected("a whole number" + ("" if minimum is None else f" of at least {minimum}"))
 
     return read
@@ -157,9 +158,8 @@ def number(minimum: float, maximum: float = math.inf) -> Reader:
     limit = f"from {minimum} to {maximum}" if maximum < math.inf else f"of at least {minimum}"
 
     def read(value: object) -> float:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if minimum <= value <= maximum and value < math.inf:
-                return value
+        if is_number(value) and minimum <= value <= maximum:
+            return value
         raise Unexpected(f"a number {limit}")
 
     return read

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+import math
 import reprlib
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 _shortened = reprlib.Repr()
 _shortened.maxstring = _shortened.maxother = 80
@@ -17,7 +18,7 @@ _shortened.maxstring = _shortened.maxother = 80
 
 def copy_json(value: Any) -> Any:
     """Return a copy that shares no list or dict with the value (several times copy.deepcopy)."""
-    kind = type(value)
+    kind = cast("type[Any]", type(value))
     if kind is dict:
         return {key: copy_json(item) for key, item in cast("dict[Any, Any]", value).items()}
     if kind is list:
@@ -25,6 +26,16 @@ def copy_json(value: Any) -> Any:
     if value is None or kind in (str, int, float, bool):
         return value
     return copy.deepcopy(value)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether the value is an integer in JSON's sense: booleans and floats are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether the value is a number in JSON's sense: booleans are none, NaN is none."""
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def pointer(*names: str) -> str:

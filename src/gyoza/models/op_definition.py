@@ -280,9 +280,9 @@ class OpDefinition:
     }
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0917 - the reference fixes the order
         cls,
-        id: str,
+        id: str,  # noqa: A002 - the reference fixes the name
         version: str,
         image: str,
         input_specs: InputSpecs | dict[str, Any] | None = None,

@@ -6,11 +6,11 @@ who may ask for one, and storing what came of it, is the use cases' business.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
+from gyoza.models import event_arguments
 from gyoza.models.fields import (
     Reader,
     extension_fields,
@@ -25,7 +25,7 @@ from gyoza.models.fields import (
     whole,
 )
 from gyoza.models.ids import new_id
-from gyoza.models.json_values import copy_json, shown
+from gyoza.models.json_values import copy_json
 from gyoza.models.lifecycle import (
     OpRunLockedException,
     Trigger,
@@ -60,8 +60,6 @@ _EXTENSIONS = (
     "reason",
     "phase",
 )
-_OWN_METHODS = {Trigger.ASSIGN: "assign()", Trigger.RELEASE: "release()", Trigger.RETRY: "retry()"}
-_WHOLE_PERCENTAGE = re.compile(r"0*(?:100|[0-9]{1,2})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ class OpRun:
     }
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0917 - the reference fixes the order
         cls,
         image: str,
         priority: int = 0,
@@ -171,7 +169,7 @@ class OpRun:
         event_delivery: EventDelivery | None = None,
         op_definition: str | None = None,
         *,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name
         now: datetime | None = None,
         op_version: str | None = None,
         image_digest: str | None = None,
@@ -386,11 +384,12 @@ class OpRun:
             ValueError: An argument is invalid, or the run's state does not take the event.
                 Nothing was changed.
         """
-        kind = _event_type(event_type)
+        kind = event_arguments.event_type(event_type)
         state = next_state(self.state, trigger_of(kind))
         moment = as_utc(now)
-        progress = _percentage(msg) if kind is EventType.PROGRESS else None
-        entry = EventEntry(moment, kind, _message(msg), _payload(payload))
+        progress = event_arguments.percentage(msg) if kind is EventType.PROGRESS else None
+        details = event_arguments.payload(payload)
+        entry = EventEntry(moment, kind, event_arguments.message(msg), details)
         attempt = self.current_attempt
         if progress is not None:
             attempt.progress = progress
@@ -443,7 +442,7 @@ class OpRun:
         Raises:
             OpRunLockedException, ValueError: As ``add_event``; nothing was changed.
         """
-        details = {**_payload(payload), "reason": reason}
+        details = {**event_arguments.payload(payload), "reason": reason}
         self.add_event(EventType.FAILED, msg, details, now=now)
         self.current_attempt.charged = charged
         self.current_attempt.exit_code = exit_code
@@ -461,7 +460,8 @@ class OpRun:
         Raises:
             OpRunLockedException, ValueError: As ``add_event``; nothing was changed.
         """
-        self.add_event(EventType.CANCELLED, msg, {**_payload(payload), "reason": reason}, now=now)
+        details = {**event_arguments.payload(payload), "reason": reason}
+        self.add_event(EventType.CANCELLED, msg, details, now=now)
 
     def can_retry(self) -> bool:
         """Return True if another attempt is allowed: fewer charged ones than max_attempts."""
@@ -576,40 +576,3 @@ class OpRun:
         self.state = self.current_attempt.state = state
         self.updated_at = entry.t
         self._new_events.append(NewEvent(self.current_attempt.attempt, entry))
-
-
-def _event_type(value: object) -> EventType:
-    try:
-        kind = EventType(value)
-    except ValueError as error:
-        names = ", ".join(each.value for each in EventType if trigger_of(each) not in _OWN_METHODS)
-        raise ValueError(f"unknown event type {shown(value)}; expected one of {names}") from error
-    method = _OWN_METHODS.get(trigger_of(kind))
-    if method:
-        raise ValueError(f"{kind.value} is no event to add; call {method}, which records it")
-    return kind
-
-
-def _percentage(value: object) -> int:
-    if isinstance(value, str) and _WHOLE_PERCENTAGE.fullmatch(value):
-        return int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if 0 <= value <= 100 and value == int(value):
-            return int(value)
-    raise ValueError(f"progress is {shown(value)}; expected a whole number from 0 to 100 in msg")
-
-
-def _message(value: object) -> str | int:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return value
-    raise ValueError(f"msg is {shown(value)}; expected a string or a whole number")
-
-
-def _payload(value: object) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value)
-    raise ValueError(f"payload is {shown(value)}; expected an object or nothing")

@@ -28,7 +28,7 @@ from gyoza.models.fields import (
     text_mapping,
     whole,
 )
-from gyoza.models.json_values import copy_json
+from gyoza.models.json_values import copy_json, is_whole
 from gyoza.models.timestamps import format_time
 
 
@@ -154,7 +154,7 @@ class EventDelivery:
 
 
 def _event_message(value: object) -> str | int:
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
+    if isinstance(value, str) or is_whole(value):
         return value
     raise Unexpected("a string or a whole number")
 
@@ -260,7 +260,8 @@ class Timeouts:
     total_s: float | None = None
 
     _READERS: ClassVar[dict[str, Reader]] = {
-        name: optional(number(0)) for name in ("queue_s", "pull_s", "pull_idle_s", "run_s", "total_s")
+        name: optional(number(0))
+        for name in ("queue_s", "pull_s", "pull_idle_s", "run_s", "total_s")
     }
 
     def to_dict(self) -> dict[str, Any]:

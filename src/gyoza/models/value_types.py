@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from gyoza.models.json_values import nearest, shown
+from gyoza.models.json_values import is_number, is_whole, nearest, shown
 
 ARTIFACT_KEY = "$artifact"
 """The one key of a value that stands for a stored file."""
@@ -41,25 +40,18 @@ def mismatch(type_name: str, value: object) -> str | None:
     if known == "any":
         return None
     if value is None:
-        return f"got null, expected {_described(known) if known else type_name}"
+        return f"got null, expected {_DESCRIPTIONS[known] if known else type_name}"
     if known is None or _CHECKS[known](value):
         return None
-    return f"got {shown(value)}, expected {_described(known)}"
+    return f"got {shown(value)}, expected {_DESCRIPTIONS[known]}"
 
 
 def undeclared(name: str, declared: Iterable[str]) -> str:
     """Say that nobody declared the name, and which was probably meant."""
     names = list(declared)
     guess = nearest(name, names)
-    return f"not declared; did you mean {guess}?" if guess else f"not declared; expected only {', '.join(names)}"
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_float(value: object) -> bool:
-    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+    hint = f"did you mean {guess}?" if guess else f"expected only {', '.join(names)}"
+    return f"not declared; {hint}"
 
 
 def _is_file(value: object) -> bool:
@@ -70,8 +62,8 @@ def _is_file(value: object) -> bool:
 
 _CHECKS: dict[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),
-    "integer": _is_integer,
-    "float": _is_float,
+    "integer": is_whole,
+    "float": is_number,
     "boolean": lambda value: isinstance(value, bool),
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, (list, tuple)),
@@ -87,7 +79,3 @@ _DESCRIPTIONS = {
     "array": "a list",
     "file": f'a file (a URL or path, or {{"{ARTIFACT_KEY}": {{...}}}})',
 }
-
-
-def _described(known: str) -> str:
-    return _DESCRIPTIONS[known]
