@@ -105,11 +105,13 @@ class ContainerState:
 
     Attributes:
         status: Where it is in its life; `exited` and `dead` are the ends.
-        exit_code: None until it has ended. After a signal, 128 + its number.
+        exit_code: None until it has ended, and if it could not start. After a signal, 128 + its
+            number.
         oom_killed: The kernel killed something in it for memory; true even when the main process
             went on to exit 0, so it means nothing without a non-zero exit code.
         started_at: None if it never started.
-        finished_at: None until it has ended.
+        finished_at: None until it has ended. In a run of milliseconds Docker may put it before
+            `started_at`: a difference of both may be negative.
         error: The engine's words if it could not start the container; empty otherwise.
     """
 
