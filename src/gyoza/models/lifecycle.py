@@ -34,35 +34,38 @@ class Trigger(str, Enum):
 _ENDS = {Trigger.FAIL: OpRunState.FAILED, Trigger.CANCEL: OpRunState.CANCELLED}
 _AGAIN = {Trigger.RETRY: OpRunState.PENDING}
 
+_ROWS: dict[OpRunState, dict[Trigger, OpRunState]] = {
+    OpRunState.PENDING: {
+        Trigger.ASSIGN: OpRunState.ASSIGNED,
+        Trigger.RECORD: OpRunState.PENDING,
+        **_ENDS,
+        **_AGAIN,
+    },
+    OpRunState.ASSIGNED: {
+        Trigger.RELEASE: OpRunState.PENDING,
+        Trigger.START: OpRunState.RUNNING,
+        Trigger.PROGRESS: OpRunState.ASSIGNED,
+        Trigger.RECORD: OpRunState.ASSIGNED,
+        Trigger.COMPLETE: OpRunState.COMPLETED,
+        **_ENDS,
+        **_AGAIN,
+    },
+    OpRunState.RUNNING: {
+        Trigger.PROGRESS: OpRunState.RUNNING,
+        Trigger.RECORD: OpRunState.RUNNING,
+        Trigger.COMPLETE: OpRunState.COMPLETED,
+        **_ENDS,
+        **_AGAIN,
+    },
+    OpRunState.COMPLETED: {**_AGAIN},
+    OpRunState.FAILED: {**_AGAIN},
+    OpRunState.CANCELLED: {**_AGAIN},
+}
+
 TABLE: Mapping[OpRunState, Mapping[Trigger, OpRunState]] = MappingProxyType(
-    {
-        OpRunState.PENDING: {
-            Trigger.ASSIGN: OpRunState.ASSIGNED,
-            Trigger.RECORD: OpRunState.PENDING,
-            **_ENDS,
-            **_AGAIN,
-        },
-        OpRunState.ASSIGNED: {
-            Trigger.RELEASE: OpRunState.PENDING,
-            Trigger.START: OpRunState.RUNNING,
-            Trigger.PROGRESS: OpRunState.ASSIGNED,
-            Trigger.RECORD: OpRunState.ASSIGNED,
-            Trigger.COMPLETE: OpRunState.COMPLETED,
-            **_ENDS,
-            **_AGAIN,
-        },
-        OpRunState.RUNNING: {
-            Trigger.PROGRESS: OpRunState.RUNNING,
-            Trigger.RECORD: OpRunState.RUNNING,
-            Trigger.COMPLETE: OpRunState.COMPLETED,
-            **_ENDS,
-            **_AGAIN,
-        },
-        OpRunState.COMPLETED: {**_AGAIN},
-        OpRunState.FAILED: {**_AGAIN},
-        OpRunState.CANCELLED: {**_AGAIN},
-    }
+    {state: MappingProxyType(row) for state, row in _ROWS.items()}
 )
+"""What each state takes, and which state follows; what is not here is refused."""
 
 _TRIGGERS: Mapping[EventType, Trigger] = MappingProxyType(
     {

@@ -487,4 +487,8 @@ def _check_values(
 
 
 def _lines(problems: list[tuple[str, str]]) -> list[str]:
-    return [f"{at.removeprefix('/')}: {message}" for at, message in problems]
+    return [f"{_unescaped(at)}: {message}" for at, message in problems]
+
+
+def _unescaped(at: str) -> str:
+    return at.removeprefix("/").replace("~1", "/").replace("~0", "~")
