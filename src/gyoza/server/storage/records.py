@@ -1,0 +1,268 @@
+"""What repositories take and return where the domain has no class for it: plain values.
+
+No SQL and no behaviour here beyond what a value says about itself. Instants are aware and in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from gyoza.models import EventEntry, EventType, OpRunState
+from gyoza.wire.messages import ArtifactRef, Capacity
+
+LogStream = Literal["stdout", "stderr", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Who this server's database is.
+
+    Attributes:
+        id: `clu_...`, made at first start; a label of every container.
+        secret: Key of the attempt tokens; never leaves the server.
+    """
+
+    id: str
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where events go: each matching event gets an outbox row in its own transaction.
+
+    Attributes:
+        name: Names the destination in the outbox.
+        types: The event types it wants; None wants all.
+    """
+
+    name: str
+    types: frozenset[EventType] | None = None
+
+    def wants(self, event_type: EventType) -> bool:
+        """Whether events of the type go there."""
+        return self.types is None or event_type in self.types
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a list shows; what is empty or None does not filter.
+
+    Attributes:
+        states: Any of these.
+        op: Op id.
+        owner: Exact owner.
+        worker: Worker of the current attempt.
+        batch: Batch the run was submitted in.
+        tags: All of these pairs.
+    """
+
+    states: tuple[OpRunState, ...] = ()
+    op: str | None = None
+    owner: str | None = None
+    worker: str | None = None
+    batch: str | None = None
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRun:
+    """A run that waits for a place, as the planner sees it.
+
+    Attributes:
+        version: The row's version when it was read; any change of the run raises it.
+        cpu: Whole CPUs it names; None names none, likewise `ram_mb` and `vram_mb` (megabytes).
+        selectors: Worker tags that must match.
+        op: Op id; None for an ad hoc run.
+    """
+
+    run_id: str
+    version: int
+    priority: int
+    created_at: datetime
+    cpu: int | None
+    ram_mb: int | None
+    vram_mb: int | None
+    selectors: dict[str, str]
+    owner: str | None
+    op: str | None
+    image: str
+    image_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place in the run's timeline: 1, 2, 3 ... without gaps."""
+
+    number: int
+    attempt: int
+    entry: EventEntry
+
+
+@dataclass(frozen=True, slots=True)
+class CancelIntent:
+    """Somebody asked for the run to end while a worker had it.
+
+    Attributes:
+        reason: Stable word, such as CANCELLED or TOTAL_TIMEOUT.
+        message: For people.
+    """
+
+    reason: str
+    message: str
+    requested_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A run past one of the server's own deadlines.
+
+    Attributes:
+        kind: QUEUE: it waited longer than `queue_s`; TOTAL: it exists longer than `total_s`.
+    """
+
+    run_id: str
+    kind: Literal["QUEUE", "TOTAL"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What of a worker an assignment takes, until it is freed.
+
+    Attributes:
+        vram_mb: Megabytes on the GPU `gpu_uuid`; 0 and None without a GPU.
+    """
+
+    run_id: str
+    fence: int
+    worker_id: str
+    cpu: int
+    ram_mb: int
+    vram_mb: int = 0
+    gpu_uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAttempt:
+    """An attempt in a worker's hands: assigned and not closed.
+
+    Attributes:
+        state: State of the run (ASSIGNED or RUNNING while all is well).
+        phase: The run's phase, if any.
+        claim_id: The claim that took it; None while the worker has not asked for it.
+        cancel: Set when the worker must be told to stop.
+        last_event_seq: Highest sequence number of the worker's events taken so far; 0 at first.
+        last_log_seq: Likewise for its logs.
+    """
+
+    run_id: str
+    attempt: int
+    fence: int
+    worker_id: str
+    state: OpRunState
+    phase: str | None
+    opened_at: datetime
+    claim_id: str | None
+    claimed_at: datetime | None
+    lease_expires_at: datetime
+    cancel: CancelIntent | None
+    last_event_seq: int
+    last_log_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecord:
+    """A worker as the server knows it.
+
+    Attributes:
+        problem: "" when its engine is well, else what is wrong, in words.
+        removed: An operator removed it; it may register again.
+    """
+
+    id: str
+    name: str
+    machine_id: str
+    session_id: str
+    boot_id: str
+    version: str
+    runtime: str
+    capacity: Capacity
+    registered_at: datetime
+    last_seen_at: datetime
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    draining: bool = False
+    problem: str = ""
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """A piece of output to be stored; at most 64 KiB of text."""
+
+    t: datetime
+    stream: LogStream
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLog:
+    """A stored piece of output; `number` grows by one per attempt, with gaps where it was cut."""
+
+    number: int
+    attempt: int
+    t: datetime
+    stream: LogStream
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """A stored file, named by its content."""
+
+    sha256: str
+    size_bytes: int
+    media_type: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunArtifact:
+    """A file that an attempt left, under the name it had there."""
+
+    attempt: int
+    ref: ArtifactRef
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """The answer that a request with this key got.
+
+    Attributes:
+        request_hash: Hash of the request; another hash under the same key is a mistake.
+        status: HTTP status of the answer.
+        body: Its JSON text.
+    """
+
+    request_hash: str
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event on its way to a destination.
+
+    Attributes:
+        id: Grows with time.
+        event_id: `<run id>:<number>`, the receivers' deduplication key.
+        sent_at: None while it waits.
+    """
+
+    id: int
+    event_id: str
+    run_id: str
+    number: int
+    destination: str
+    created_at: datetime
+    sent_at: datetime | None = None
