@@ -1,0 +1,100 @@
+"""Talk to a gyoza server from Python: `GyozaClient` for threads, `AsyncGyozaClient` for tasks.
+
+Names load on first use, so that importing an error class does not bring an HTTP library with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gyoza.client.async_client import AsyncGyozaClient
+    from gyoza.client.errors import (
+        BadRequest,
+        Conflict,
+        ConnectFailed,
+        ConnectionLost,
+        GyozaError,
+        InvalidInput,
+        NotAllowed,
+        NotAuthenticated,
+        NotFound,
+        RateLimited,
+        RequestError,
+        ResponseError,
+        RunCancelled,
+        RunError,
+        RunFailed,
+        ServerFault,
+        ServerUnavailable,
+        TimedOut,
+        WaitTimeout,
+    )
+    from gyoza.client.handles import AsyncRunHandle, RunHandle
+    from gyoza.client.settings import Backoff, ClientSettings, read_settings
+    from gyoza.client.sync_client import GyozaClient
+
+_HOMES: Final = {
+    "gyoza.client.async_client": ("AsyncGyozaClient",),
+    "gyoza.client.errors": (
+        "BadRequest",
+        "Conflict",
+        "ConnectFailed",
+        "ConnectionLost",
+        "GyozaError",
+        "InvalidInput",
+        "NotAllowed",
+        "NotAuthenticated",
+        "NotFound",
+        "RateLimited",
+        "RequestError",
+        "ResponseError",
+        "RunCancelled",
+        "RunError",
+        "RunFailed",
+        "ServerFault",
+        "ServerUnavailable",
+        "TimedOut",
+        "WaitTimeout",
+    ),
+    "gyoza.client.handles": ("AsyncRunHandle", "RunHandle"),
+    "gyoza.client.settings": ("Backoff", "ClientSettings", "read_settings"),
+    "gyoza.client.sync_client": ("GyozaClient",),
+}
+_HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncGyozaClient",
+    "AsyncRunHandle",
+    "Backoff",
+    "BadRequest",
+    "ClientSettings",
+    "Conflict",
+    "ConnectFailed",
+    "ConnectionLost",
+    "GyozaClient",
+    "GyozaError",
+    "InvalidInput",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "RateLimited",
+    "RequestError",
+    "ResponseError",
+    "RunCancelled",
+    "RunError",
+    "RunFailed",
+    "RunHandle",
+    "ServerFault",
+    "ServerUnavailable",
+    "TimedOut",
+    "WaitTimeout",
+    "read_settings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
