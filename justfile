@@ -1,0 +1,65 @@
+# The daily commands. After scripts/quickstart or scripts/test: `uv run just`.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the commands
+[private]
+default:
+    @{{ just_executable() }} --list --unsorted
+
+# Lint, types, import contracts and the tests that need no containers
+[group('daily')]
+check: lint types arch
+    uv run pytest -n 2 -m "not system and not docker"
+
+# Repair what ruff can repair, and format
+[group('daily')]
+fix:
+    uv run ruff check --fix .
+    uv run ruff format .
+
+# The tests: arguments go to pytest
+[group('daily')]
+test *ARGS:
+    uv run pytest {{ ARGS }}
+
+# All that CI checks, real containers included
+[group('daily')]
+all *ARGS:
+    scripts/test {{ ARGS }}
+
+# Lint and format, without changing anything
+[group('checks')]
+lint:
+    uv run ruff check .
+    uv run ruff format --check .
+
+# Types: strict in src
+[group('checks')]
+types *ARGS:
+    uv run basedpyright {{ ARGS }}
+
+# Import contracts: arrows point down
+[group('checks')]
+arch:
+    uv run lint-imports --no-logo
+
+# One measurement from bench/, its ratio or figure last: just bench cold_run
+[group('checks')]
+bench NAME *ARGS:
+    uv run python bench/{{ NAME }}.py {{ ARGS }}
+
+# From nothing to two finished runs; --once stops everything at the end
+[group('run')]
+quickstart *ARGS:
+    scripts/quickstart {{ ARGS }}
+
+# Stop what quickstart left running
+[group('run')]
+stop:
+    scripts/stop
+
+# The change log as the next release would have it
+[group('release')]
+changelog VERSION="next":
+    uv run towncrier build --draft --version {{ VERSION }}

@@ -1,0 +1,82 @@
+# A whole gyoza on this machine for trying things out, and the two example ops on it.
+# Sourced after the other parts; all it writes is under .run/quickstart.
+
+STACK="$RUN/quickstart"
+
+# `gyoza dev` in the background, with data, state and endpoint file of its own, so that no other
+# gyoza of this user is touched. Sets GYOZA_SERVER_URL.
+start_stack() {
+  export XDG_STATE_HOME="$STACK/state" GYOZA_SERVER_URL=
+  if [[ -n ${DOCKER_HOST:-} ]]; then
+    export GYOZA_DOCKER_HOST="${GYOZA_DOCKER_HOST:-$DOCKER_HOST}"
+  fi
+  mkdir -p "$STACK/data" "$XDG_STATE_HOME"
+  if ! pid_of gyoza-dev >/dev/null; then
+    say "Starting gyoza dev (data in $STACK/data, output in $RUN/gyoza-dev.log)"
+    rm -f "$(endpoint_file)"
+    start_process gyoza-dev env -u GYOZA_SERVER_URL -u GYOZA_API_KEY -u GYOZA_WORKER_KEY \
+      gyoza dev --data-dir "$STACK/data" --port "${GYOZA_QUICKSTART_PORT:-5555}"
+  fi
+  wait_for_stack
+}
+
+wait_for_stack() {
+  local waited=0
+  until GYOZA_SERVER_URL=$(server_url) && server_is_ready; do
+    if ((waited >= 300)) || ! pid_of gyoza-dev >/dev/null; then
+      tail_of gyoza-dev
+      stop_process gyoza-dev
+      fail "gyoza dev did not become ready" "its output: $RUN/gyoza-dev.log"
+    fi
+    sleep 0.2
+    waited=$((waited + 1))
+  done
+  export GYOZA_SERVER_URL
+  note "ready at $GYOZA_SERVER_URL"
+}
+
+endpoint_file() {
+  printf '%s' "$XDG_STATE_HOME/gyoza/endpoint.json"
+}
+
+server_url() {
+  [[ -s $(endpoint_file) ]] || return 1
+  python -c 'import json, sys; print(json.load(open(sys.argv[1]))["url"])' "$(endpoint_file)" \
+    2>/dev/null
+}
+
+server_is_ready() {
+  python - "$GYOZA_SERVER_URL/readyz" >/dev/null 2>&1 <<'PYTHON'
+import sys
+import urllib.request
+
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+opener.open(sys.argv[1], timeout=5)
+PYTHON
+}
+
+# build_example FOLDER BASE: the image that the folder's gyoza.yml names.
+build_example() {
+  local image
+  image=$(sed -n 's/^image: *//p' "$ROOT/examples/$1/gyoza.yml")
+  say "Building $image"
+  docker build --quiet --build-arg "BASE=$2" --tag "$image" "$ROOT/examples/$1" \
+    >"$RUN/build-$1.log" 2>&1 </dev/null || {
+    tail_of "build-$1"
+    fail "the image of examples/$1 could not be built" "see $RUN/build-$1.log"
+  }
+}
+
+# run_example FOLDER ARGUMENTS...: deploys and runs the op, shows the run, compares its outputs.
+run_example() {
+  local folder=$1 op document="$STACK/$1.json"
+  shift
+  op=$(sed -n 's/^id: *//p' "$ROOT/examples/$folder/gyoza.yml")
+  say "Deploying and running $op"
+  gyoza deploy "$ROOT/examples/$folder" || fail "examples/$folder could not be deployed"
+  gyoza run "$op" "$@" --json >"$document" </dev/null \
+    || fail "the run of $op did not complete (exit code $?)" "the server's output: $RUN/gyoza-dev.log"
+  gyoza show "$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["id"])' "$document")"
+  python "$ROOT/scripts/lib/compare_outputs.py" "$document" "$ROOT/examples/$folder/expected" \
+    || fail "the outputs of $op are not those in examples/$folder/expected"
+}
