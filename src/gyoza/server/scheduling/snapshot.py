@@ -1,0 +1,113 @@
+"""What the planner sees: pending runs and workers at one moment, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+WorkerState = Literal["READY", "DRAINING", "UNHEALTHY", "SILENT", "LOST"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a run needs of a worker; runs of one shape fit the same places.
+
+    Attributes:
+        cpu: Whole CPUs.
+        ram_mb: Megabytes of RAM.
+        vram_mb: Megabytes on one GPU; 0 needs no GPU.
+        selectors: Worker tags that must match, sorted by name.
+    """
+
+    cpu: int = 0
+    ram_mb: int = 0
+    vram_mb: int = 0
+    selectors: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRun:
+    """A run that waits and is due.
+
+    Attributes:
+        run_id: The run.
+        version: Of its row when it was read; a changed run is not placed.
+        priority: Higher first.
+        created_at: Older first among equals.
+        shape: What it needs.
+    """
+
+    run_id: str
+    version: int
+    priority: int
+    created_at: datetime
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class GpuSnapshot:
+    """One GPU.
+
+    Attributes:
+        uuid: Its identity.
+        index: What people call it.
+        vram_mb: What it has.
+        used_mb: What others than gyoza use of it.
+        reserved_mb: What unfreed reservations add up to.
+    """
+
+    uuid: str
+    index: int
+    vram_mb: int
+    used_mb: int = 0
+    reserved_mb: int = 0
+
+    @property
+    def free_mb(self) -> int:
+        """Megabytes nobody has; foreign use counts as taken, and free is never below 0."""
+        return max(0, self.vram_mb - self.used_mb - self.reserved_mb)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSnapshot:
+    """One worker: what it offers, and what its unfreed reservations took of it.
+
+    Attributes:
+        worker_id: The worker.
+        name: What people call it.
+        state: Only READY workers get work.
+        cpu: Whole CPUs it offers.
+        ram_mb: Megabytes of RAM it offers.
+        gpus: Its GPUs.
+        tags: Its tags.
+        reserved_cpu: CPUs that unfreed reservations hold.
+        reserved_ram_mb: Megabytes that unfreed reservations hold.
+        detail: Why it is not READY, in words; "" when there is nothing to say.
+    """
+
+    worker_id: str
+    name: str
+    state: WorkerState
+    cpu: int
+    ram_mb: int
+    gpus: tuple[GpuSnapshot, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    reserved_cpu: int = 0
+    reserved_ram_mb: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a plan rests on.
+
+    Attributes:
+        now: The moment it was taken.
+        runs: Runs that wait and are due, in any order.
+        workers: All workers, in any order.
+    """
+
+    now: datetime
+    runs: tuple[PendingRun, ...]
+    workers: tuple[WorkerSnapshot, ...]

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from gyoza.server.scheduling import explain
+from gyoza.server.scheduling.planner import Refusals, plan
+from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot, WorkerSnapshot
+from tests.unit.server.scheduling.strategies import NOON
+
+
+def refusals_of(shape: Shape, *workers: WorkerSnapshot) -> Refusals:
+    run = PendingRun("run_a", 1, 5, NOON, shape)
+    return plan(Snapshot(NOON, (run,), workers)).unplaced[0].refusals
+
+
+def test_without_workers_the_summary_says_how_to_start_one() -> None:
+    found = explain.summary(refusals_of(Shape(cpu=1)))
+
+    assert found == "no worker is registered; start one with `gyoza worker start`"
+
+
+def test_the_summary_counts_who_refuses_and_why() -> None:
+    full = WorkerSnapshot("w1", "a", "READY", 4, 8000, reserved_cpu=4)
+    gone = WorkerSnapshot("w2", "b", "LOST", 4, 8000)
+
+    found = explain.summary(refusals_of(Shape(cpu=1, ram_mb=512), full, gone))
+
+    assert found == (
+        "no worker has room now (1 without enough free CPU, 1 not ready): "
+        "it needs 1 CPU, 512 MB RAM"
+    )
+
+
+def test_the_summary_says_when_no_worker_could_ever() -> None:
+    small = WorkerSnapshot("w1", "a", "READY", 4, 8000)
+
+    found = explain.summary(refusals_of(Shape(1, 512, 8000, (("zone", "a"),)), small))
+
+    assert found == (
+        "no registered worker could ever take it: "
+        "it needs 1 CPU, 512 MB RAM, 8000 MB VRAM on one GPU, tag zone=a"
+    )
+
+
+def test_each_worker_is_listed_by_name_with_its_reasons() -> None:
+    second = WorkerSnapshot("w1", "z", "READY", 1, 8000)
+    first = WorkerSnapshot("w2", "a", "SILENT", 4, 8000)
+
+    found = explain.worker_documents(refusals_of(Shape(cpu=2), second, first), (second, first))
+
+    assert found == [
+        {
+            "worker_id": "w2",
+            "name": "a",
+            "ever": True,
+            "reasons": [{"check": "state", "text": "is SILENT", "ever": True}],
+        },
+        {
+            "worker_id": "w1",
+            "name": "z",
+            "ever": False,
+            "reasons": [{"check": "cpu", "text": "needs 2 CPU, 1 of 1 free", "ever": False}],
+        },
+    ]
