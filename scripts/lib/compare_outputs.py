@@ -1,8 +1,8 @@
 """Compare a run's outputs with an example's expected ones.
 
 Usage: `compare_outputs.py RUN.json EXPECTED_FOLDER`. The folder holds `output.json` as the op
-writes it, and under `files/` each file that it names; the worker has replaced such a name by an artifact
-reference, which is compared by checksum. Exit code 1 and one line per difference, if any.
+writes it, and under `files/` each file that it names; the worker has replaced such a name by an
+artifact reference, which is compared by checksum. Exit code 1 and one line per difference, if any.
 """
 
 from __future__ import annotations
