@@ -301,7 +301,43 @@ class StoreUnavailable(ServerError):
 
 
 class StoreInUse(StoreUnavailable):
-    """Another server holds the database file."""
+    """Another server holds the database file.
+
+    Args:
+        path: The database.
+        pid: The process that holds it; None when it did not say.
+    """
+
+    def __init__(self, path: str, pid: int | None) -> None:
+        holder = "another process" if pid is None else f"process {pid}"
+        super().__init__(
+            f"{path} is in use by {holder}; stop that server first, or give this one its own "
+            "GYOZA_DATA_DIR"
+        )
+        self.pid = pid
+
+
+class SchemaTooNew(StoreUnavailable):
+    """The database was written by a later version of gyoza.
+
+    Args:
+        path: The database.
+        found: Its schema's revision, which this version does not know.
+    """
+
+    def __init__(self, path: str, found: str) -> None:
+        super().__init__(
+            f"{path} has schema {found}, which this version of gyoza does not know; upgrade "
+            "gyoza, or open another GYOZA_DATA_DIR"
+        )
+
+
+class Superseded(StoreUnavailable):
+    """Somebody else changed the same thing at the same moment, again and again.
+
+    A unit of work that loses such a race is run again from the start; this is what comes out when
+    it keeps losing.
+    """
 
 
 class ShuttingDown(ServerError):

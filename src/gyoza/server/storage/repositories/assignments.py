@@ -1,0 +1,305 @@
+"""What workers hold: attempts under a lease, and the reservations that outlive a lost one.
+
+An attempt is held from `open` to `close`. Every write names the fence, so that whoever comes late
+changes nothing: zero rows is a normal outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, bindparam, insert, select, text, tuple_, update
+
+from gyoza.models import OpRunState
+from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
+from gyoza.server.storage.records import CancelIntent, HeldAttempt, Reservation
+from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
+from gyoza.server.storage.transaction import Transaction
+
+_HELD: Final = (
+    select(
+        op_attempts.c.run_id,
+        op_attempts.c.attempt,
+        op_attempts.c.holder_fence,
+        op_attempts.c.holder_id,
+        op_runs.c.state,
+        op_runs.c.phase,
+        op_attempts.c.opened_us,
+        op_attempts.c.claim_id,
+        op_attempts.c.claimed_us,
+        op_attempts.c.lease_expires_us,
+        op_attempts.c.event_seq,
+        op_attempts.c.log_seq,
+        op_runs.c.cancel_reason,
+        op_runs.c.cancel_message,
+        op_runs.c.cancel_requested_us,
+    )
+    .join_from(op_attempts, op_runs, op_runs.c.id == op_attempts.c.run_id)
+    .where(text(HELD))
+)
+_BY_WORKER: Final = _HELD.where(op_attempts.c.holder_id == bindparam("worker")).order_by(
+    op_attempts.c.opened_us, op_attempts.c.run_id
+)
+_UNCLAIMED: Final = _BY_WORKER.where(op_attempts.c.claimed_us.is_(None))
+_BY_CLAIM: Final = _BY_WORKER.where(op_attempts.c.claim_id == bindparam("claim"))
+_ONE: Final = _HELD.where(
+    op_attempts.c.run_id == bindparam("run"), op_attempts.c.holder_fence == bindparam("fence")
+)
+EXPIRED: Final = (
+    _HELD.where(op_attempts.c.lease_expires_us <= bindparam("now"))
+    .order_by(op_attempts.c.lease_expires_us)
+    .limit(bindparam("count"))
+)
+UNACKNOWLEDGED: Final = (
+    _HELD.where(op_attempts.c.claimed_us.is_(None), op_attempts.c.opened_us <= bindparam("before"))
+    .order_by(op_attempts.c.opened_us)
+    .limit(bindparam("count"))
+)
+
+_MINE: Final = (
+    op_attempts.c.run_id == bindparam("run"),
+    op_attempts.c.holder_fence == bindparam("of_fence"),
+    text(HELD),
+)
+_OPEN: Final = (
+    update(op_attempts)
+    .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
+    .values(
+        holder_id=bindparam("worker"),
+        holder_fence=bindparam("of_fence"),
+        opened_us=bindparam("now"),
+        lease_expires_us=bindparam("lease"),
+        claim_id=None,
+        claimed_us=None,
+        event_seq=0,
+        log_seq=0,
+        result_digest=None,
+    )
+)
+_CLAIM: Final = (
+    update(op_attempts)
+    .where(*_MINE)
+    .values(claim_id=bindparam("claim"), claimed_us=bindparam("now"))
+)
+_SEQUENCES: Final = (
+    update(op_attempts)
+    .where(*_MINE)
+    .values(event_seq=bindparam("events"), log_seq=bindparam("logs"))
+)
+_CLOSE: Final = (
+    update(op_attempts)
+    .where(*_MINE)
+    .values(lease_expires_us=None, result_digest=bindparam("digest"))
+)
+_RENEW: Final = (
+    update(op_attempts)
+    .where(
+        op_attempts.c.holder_id == bindparam("worker"),
+        tuple_(op_attempts.c.run_id, op_attempts.c.holder_fence).in_(
+            bindparam("held", expanding=True)
+        ),
+        text(HELD),
+    )
+    .values(lease_expires_us=bindparam("now") + bindparam("lease"))
+    .returning(op_attempts.c.run_id, op_attempts.c.holder_fence)
+)
+_RESERVE: Final = insert(reservations)
+_FREE: Final = (
+    update(reservations)
+    .where(
+        reservations.c.run_id == bindparam("run"),
+        reservations.c.fence == bindparam("of_fence"),
+        reservations.c.freed_us.is_(None),
+    )
+    .values(freed_us=bindparam("now"))
+)
+_UNFREED: Final = select(
+    reservations.c.run_id,
+    reservations.c.fence,
+    reservations.c.worker_id,
+    reservations.c.cpu,
+    reservations.c.ram_mb,
+    reservations.c.vram_mb,
+    reservations.c.gpu_uuid,
+).where(text("freed_us IS NULL"))
+_UNFREED_ON: Final = _UNFREED.where(reservations.c.worker_id == bindparam("worker"))
+
+
+class AssignmentRepository:
+    """Who holds what, in one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._connection = transaction.connection
+
+    # --- reservations --------------------------------------------------------------------------
+
+    def reserve(self, *reserved: Reservation) -> None:
+        """Take what the assignments need; a run and fence that has one is an integrity error."""
+        now_us = self._transaction.now_us
+        rows = [
+            {
+                "run_id": each.run_id,
+                "fence": each.fence,
+                "worker_id": each.worker_id,
+                "cpu": each.cpu,
+                "ram_mb": each.ram_mb,
+                "vram_mb": each.vram_mb,
+                "gpu_uuid": each.gpu_uuid,
+                "reserved_us": now_us,
+            }
+            for each in reserved
+        ]
+        if rows:
+            self._connection.execute(_RESERVE, rows)
+
+    def free(self, run_id: str, fence: int) -> None:
+        """Give back what the assignment took and wake `dispatch`; repeating changes nothing."""
+        given = {"run": run_id, "of_fence": fence, "now": self._transaction.now_us}
+        self._connection.execute(_FREE, given)
+        self._transaction.wake("dispatch")
+
+    def reserved_by_worker(self) -> dict[str, list[Reservation]]:
+        """Everything that is not freed, by worker id; workers without any are absent."""
+        found: dict[str, list[Reservation]] = {}
+        for row in self._connection.execute(_UNFREED):
+            found.setdefault(row.worker_id, []).append(Reservation(*row))
+        return found
+
+    def reserved_on(self, worker_id: str) -> list[Reservation]:
+        """What is not freed on one worker."""
+        rows = self._connection.execute(_UNFREED_ON, {"worker": worker_id})
+        return [Reservation(*row) for row in rows]
+
+    # --- holding -------------------------------------------------------------------------------
+
+    def open(
+        self, run_id: str, attempt: int, fence: int, worker_id: str, lease_expires_at: datetime
+    ) -> None:
+        """Put a stored attempt into a worker's hands, unclaimed, and wake `worker:<id>`."""
+        given = {
+            "run": run_id,
+            "number": attempt,
+            "of_fence": fence,
+            "worker": worker_id,
+            "now": self._transaction.now_us,
+            "lease": to_us(lease_expires_at),
+        }
+        self._connection.execute(_OPEN, given)
+        self._transaction.wake(f"worker:{worker_id}")
+
+    def close(self, run_id: str, fence: int, result_digest: str | None = None) -> bool:
+        """Take the attempt out of its worker's hands.
+
+        Args:
+            run_id: Whole id.
+            fence: The fence it was opened with.
+            result_digest: Names the result that closed it; None when none did.
+
+        Returns:
+            False when it was not held under this fence any more.
+        """
+        given = {"run": run_id, "of_fence": fence, "digest": result_digest}
+        return self._connection.execute(_CLOSE, given).rowcount == 1
+
+    def closed_result_digest(self, run_id: str, fence: int) -> str | None:
+        """The digest of the result that closed the attempt held under this fence, if any."""
+        statement = select(op_attempts.c.result_digest).where(
+            op_attempts.c.run_id == run_id, op_attempts.c.holder_fence == fence
+        )
+        return self._connection.execute(statement).scalar()
+
+    def find(self, run_id: str, fence: int) -> HeldAttempt | None:
+        """The attempt if it is still held under this fence."""
+        rows = self._connection.execute(_ONE, {"run": run_id, "fence": fence})
+        row = rows.mappings().one_or_none()
+        return None if row is None else _held(row)
+
+    def held_by(self, worker_id: str) -> list[HeldAttempt]:
+        """Everything in the worker's hands, oldest first."""
+        return self._held(_BY_WORKER, {"worker": worker_id})
+
+    def unclaimed_for(self, worker_id: str) -> list[HeldAttempt]:
+        """What was assigned to the worker and not yet claimed by it, oldest first."""
+        return self._held(_UNCLAIMED, {"worker": worker_id})
+
+    def claimed_with(self, worker_id: str, claim_id: str) -> list[HeldAttempt]:
+        """What the worker took by this claim and still holds, so that the answer can be repeated."""
+        return self._held(_BY_CLAIM, {"worker": worker_id, "claim": claim_id})
+
+    def mark_claimed(
+        self, items: Iterable[HeldAttempt | tuple[str, int]], claim_id: str, now: datetime
+    ) -> None:
+        """Note that the worker asked for these and has them.
+
+        Args:
+            items: Held attempts, or pairs of run id and fence.
+            claim_id: The worker's own name for its request.
+            now: When.
+        """
+        rows: list[dict[str, Any]] = []
+        for item in items:
+            run_id, fence = item if isinstance(item, tuple) else (item.run_id, item.fence)
+            rows.append({"run": run_id, "of_fence": fence, "claim": claim_id, "now": to_us(now)})
+        if rows:
+            self._connection.execute(_CLAIM, rows)
+
+    def renew(
+        self, worker_id: str, held: Sequence[tuple[str, int]], lease_s: float
+    ) -> set[tuple[str, int]]:
+        """Move the leases of all these to `lease_s` from the store's now, in one statement.
+
+        Returns:
+            The pairs of run id and fence that were renewed; the others are not this worker's.
+        """
+        if not held:
+            return set()
+        given = {
+            "worker": worker_id,
+            "held": list(held),
+            "now": self._transaction.now_us,
+            "lease": round(lease_s * 1_000_000),
+        }
+        return {(row[0], row[1]) for row in self._connection.execute(_RENEW, given)}
+
+    def set_sequences(self, run_id: str, fence: int, event_seq: int, log_seq: int) -> None:
+        """Note how far the worker's events and logs have been taken."""
+        given = {"run": run_id, "of_fence": fence, "events": event_seq, "logs": log_seq}
+        self._connection.execute(_SEQUENCES, given)
+
+    # --- what went wrong -----------------------------------------------------------------------
+
+    def expired(self, now: datetime, limit: int) -> list[HeldAttempt]:
+        """What is held under a lease that is over, longest over first."""
+        return self._held(EXPIRED, {"now": to_us(now), "count": limit})
+
+    def unacknowledged(self, before: datetime, limit: int) -> list[HeldAttempt]:
+        """What was assigned before that moment and never claimed, oldest first."""
+        return self._held(UNACKNOWLEDGED, {"before": to_us(before), "count": limit})
+
+    def _held(self, statement: Any, given: dict[str, Any]) -> list[HeldAttempt]:
+        return [_held(row) for row in self._connection.execute(statement, given).mappings()]
+
+
+def _held(row: RowMapping) -> HeldAttempt:
+    requested_us = row["cancel_requested_us"]
+    cancel = None
+    if requested_us is not None:
+        cancel = CancelIntent(row["cancel_reason"], row["cancel_message"], from_us(requested_us))
+    return HeldAttempt(
+        run_id=row["run_id"],
+        attempt=row["attempt"],
+        fence=row["holder_fence"],
+        worker_id=row["holder_id"],
+        state=OpRunState(row["state"]),
+        phase=row["phase"],
+        opened_at=from_us(row["opened_us"]),
+        claim_id=row["claim_id"],
+        claimed_at=maybe_from_us(row["claimed_us"]),
+        lease_expires_at=from_us(row["lease_expires_us"]),
+        cancel=cancel,
+        last_event_seq=row["event_seq"],
+        last_log_seq=row["log_seq"],
+    )

@@ -1,0 +1,110 @@
+"""The queue: what waits, what becomes due, what waited too long. Every query has its own index.
+
+Runs due at once are in the queue proper, by priority; delayed ones wait beside it by due time,
+until `ripen` lets them in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, bindparam, func, select, text, update
+
+from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
+from gyoza.server.storage.records import Overdue, PendingRun
+from gyoza.server.storage.repositories.run_rows import from_text
+from gyoza.server.storage.schema import DELAYED, READY, op_runs
+from gyoza.server.storage.transaction import Transaction
+
+_WINDOW = (
+    select(
+        op_runs.c.id,
+        op_runs.c.version,
+        op_runs.c.priority,
+        op_runs.c.created_us,
+        op_runs.c.cpu,
+        op_runs.c.ram_mb,
+        op_runs.c.vram_mb,
+        op_runs.c.selectors,
+        op_runs.c.owner,
+        op_runs.c.op_definition,
+        op_runs.c.image,
+        op_runs.c.image_digest,
+    )
+).limit(bindparam("count"))
+
+# The conditions are the indexes' own words: a bound 'PENDING' would hide them from the planner.
+READY_WINDOW: Final = _WINDOW.where(text(READY)).order_by(
+    op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id
+)
+DELAYED_WINDOW: Final = _WINDOW.where(
+    text(DELAYED), op_runs.c.held_until_us <= bindparam("now")
+).order_by(op_runs.c.held_until_us)
+RIPEN: Final = (
+    update(op_runs)
+    .where(text(DELAYED), op_runs.c.held_until_us <= bindparam("now"))
+    .values(held_until_us=None)
+)
+NEXT_DUE: Final = select(func.min(op_runs.c.held_until_us)).where(text(DELAYED))
+TOTAL_OVERDUE: Final = (
+    select(op_runs.c.id)
+    .where(op_runs.c.total_deadline_us <= bindparam("now"))
+    .order_by(op_runs.c.total_deadline_us)
+    .limit(bindparam("count"))
+)
+QUEUE_OVERDUE: Final = (
+    select(op_runs.c.id)
+    .where(op_runs.c.queue_deadline_us <= bindparam("now"))
+    .order_by(op_runs.c.queue_deadline_us)
+    .limit(bindparam("count"))
+)
+
+
+def pending_window(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
+    """The first runs of the queue, with those whose due time has come since the last `ripen`."""
+    connection = transaction.connection
+    rows = [
+        *connection.execute(READY_WINDOW, {"count": limit}),
+        *connection.execute(DELAYED_WINDOW, {"count": limit, "now": to_us(now)}),
+    ]
+    rows.sort(key=lambda row: (-row.priority, row.created_us, row.id))
+    return [_pending(row) for row in rows[:limit]]
+
+
+def ripen(transaction: Transaction, now: datetime) -> int:
+    """Let delayed runs whose time has come into the queue proper."""
+    return transaction.connection.execute(RIPEN, {"now": to_us(now)}).rowcount
+
+
+def next_due(transaction: Transaction) -> datetime | None:
+    """When the next delayed run becomes due."""
+    return maybe_from_us(transaction.connection.execute(NEXT_DUE).scalar())
+
+
+def overdue(transaction: Transaction, now: datetime, limit: int) -> list[Overdue]:
+    """Runs past a deadline of the server's own."""
+    given = {"now": to_us(now), "count": limit}
+    total = list(transaction.connection.execute(TOTAL_OVERDUE, given).scalars())
+    queue = transaction.connection.execute(QUEUE_OVERDUE, given).scalars()
+    known = set(total)
+    found = [Overdue(run_id, "TOTAL") for run_id in total]
+    found += [Overdue(run_id, "QUEUE") for run_id in queue if run_id not in known]
+    return found[:limit]
+
+
+def _pending(row: Row[Any]) -> PendingRun:
+    return PendingRun(
+        run_id=row.id,
+        version=row.version,
+        priority=row.priority,
+        created_at=from_us(row.created_us),
+        cpu=row.cpu,
+        ram_mb=row.ram_mb,
+        vram_mb=row.vram_mb,
+        selectors=from_text(row.selectors),
+        owner=row.owner,
+        op=row.op_definition,
+        image=row.image,
+        image_digest=row.image_digest,
+    )

@@ -1,0 +1,406 @@
+"""Runs: loading, adding and the guarded save; lists and the queue are in modules of their own.
+
+A run is loaded with all its attempts by one select. `save` writes a run only if nobody else has
+written it since, and never decides anything about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, bindparam, insert, select, update
+
+from gyoza.models import OpRun, OpRunState
+from gyoza.server.errors import RunNotFound, Superseded
+from gyoza.server.storage.deadlines import Before, schedule_of
+from gyoza.server.storage.instants import from_us
+from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunFilter, StoredEvent
+from gyoza.server.storage.repositories import run_lists, run_queue, run_rows
+from gyoza.server.storage.repositories.events import (
+    NumberedEvent,
+    events_after,
+    newest_events,
+    record_events,
+)
+from gyoza.server.storage.repositories.run_rows import ATTEMPT_COLUMNS, Row
+from gyoza.server.storage.schema import op_attempts, op_runs, run_tags
+from gyoza.server.storage.transaction import Transaction
+
+_LOAD: Final = (
+    select(op_runs, *(op_attempts.c[name].label(f"a_{name}") for name in ATTEMPT_COLUMNS))
+    .outerjoin(op_attempts, op_attempts.c.run_id == op_runs.c.id)
+    .order_by(op_runs.c.id, op_attempts.c.attempt)
+)
+_LOAD_ONE: Final = _LOAD.where(op_runs.c.id == bindparam("run"))
+_LOAD_MANY: Final = _LOAD.where(op_runs.c.id.in_(bindparam("runs", expanding=True)))
+
+_NO_CANCEL: Final = {"cancel_reason": None, "cancel_message": None, "cancel_requested_us": None}
+_MOVING: Final = (
+    "state",
+    "phase",
+    "reason",
+    "priority",
+    "image_digest",
+    "fence",
+    "due_us",
+    "updated_us",
+    "attempt",
+    "queued_us",
+    "held_until_us",
+    "queue_deadline_us",
+    "total_deadline_us",
+    "last_event",
+)
+_SAVE: Final = (
+    update(op_runs)
+    .where(op_runs.c.id == bindparam("run"), op_runs.c.version == bindparam("loaded"))
+    .values(version=op_runs.c.version + 1, **{name: bindparam(f"v_{name}") for name in _MOVING})
+)
+_SAVE_AND_FORGET_CANCEL: Final = _SAVE.values(**_NO_CANCEL)
+_SAVE_ATTEMPT: Final = (
+    update(op_attempts)
+    .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
+    .values({name: bindparam(f"v_{name}") for name in ATTEMPT_COLUMNS if name != "attempt"})
+)
+_ADD: Final = insert(op_runs)
+_ADD_ATTEMPT: Final = insert(op_attempts)
+_ADD_TAG: Final = insert(run_tags)
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What is stored of a run, to compare with what it has become."""
+
+    version: int
+    last_event: int
+    before: Before
+    attempts: dict[int, Row]
+    cancel: CancelIntent | None
+
+
+class RunRepository:
+    """The runs of one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._connection = transaction.connection
+        self._loaded: dict[str, _Loaded] = {}
+
+    # --- one run, or some by name --------------------------------------------------------------
+
+    def get(self, run_id: str) -> OpRun:
+        """The run with all its attempts, without their events.
+
+        Raises:
+            RunNotFound: There is none.
+        """
+        rows = self._connection.execute(_LOAD_ONE, {"run": run_id}).mappings().all()
+        if not rows:
+            raise RunNotFound(run_id)
+        return self._remembered(rows)
+
+    def get_many(self, run_ids: Iterable[str]) -> list[OpRun]:
+        """The runs in the order asked for; who does not exist is left out."""
+        wanted = list(dict.fromkeys(run_ids))
+        if not wanted:
+            return []
+        rows = self._connection.execute(_LOAD_MANY, {"runs": wanted}).mappings().all()
+        grouped = groupby(rows, key=lambda row: row["id"])
+        found = {run_id: self._remembered(list(group)) for run_id, group in grouped}
+        return [found[run_id] for run_id in wanted if run_id in found]
+
+    def with_events(self, run_id: str, limit: int = 1000) -> OpRun:
+        """The run with the newest events in their attempts; for reading.
+
+        Args:
+            run_id: Whole id.
+            limit: How many events over all attempts.
+
+        Raises:
+            RunNotFound: There is none.
+        """
+        run = self.get(run_id)
+        attempts = {attempt.attempt: attempt for attempt in run.attempts}
+        for stored in newest_events(self._transaction, run_id, limit):
+            attempts[stored.attempt].events.append(stored.entry)
+        return run
+
+    def ids_with_prefix(self, prefix: str, limit: int = 2) -> list[str]:
+        """Ids that begin with the prefix, in their order."""
+        statement = (
+            select(op_runs.c.id)
+            .where(op_runs.c.id >= prefix, op_runs.c.id < prefix + "\U0010ffff")
+            .order_by(op_runs.c.id)
+            .limit(limit)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def add(self, runs: Sequence[OpRun], *, batch_id: str | None = None) -> None:
+        """Store new runs with the events they collected, by one statement per table.
+
+        Wakes `dispatch`.
+
+        Args:
+            runs: Runs that are not stored; ids already taken are an integrity error.
+            batch_id: The batch they were submitted in.
+        """
+        if not runs:
+            return
+        collected = [run.collect_events() for run in runs]
+        now_us = self._transaction.now_us
+        rows: list[Row] = [
+            {
+                **run_rows.request_row(run, batch_id),
+                **run_rows.moving_row(run, schedule_of(run, now_us)),
+                "version": 1,
+                "last_event": len(events),
+            }
+            for run, events in zip(runs, collected, strict=True)
+        ]
+        self._connection.execute(_ADD, rows)
+        self._execute_many(
+            _ADD_ATTEMPT,
+            [run_rows.attempt_row(run, attempt) for run in runs for attempt in run.attempts],
+        )
+        self._execute_many(
+            _ADD_TAG,
+            [
+                {"key": key, "value": value, "run_id": run.id}
+                for run in runs
+                for key, value in run.tags.items()
+            ],
+        )
+        record_events(
+            self._transaction,
+            [
+                NumberedEvent(run.id, number, event)
+                for run, events in zip(runs, collected, strict=True)
+                for number, event in enumerate(events, 1)
+            ],
+        )
+        self._transaction.wake("dispatch")
+
+    def save(self, run: OpRun) -> None:
+        """Write what changed of a run that this unit of work loaded; see `save_many`."""
+        self.save_many([run])
+
+    def save_many(self, runs: Sequence[OpRun]) -> None:
+        """Write the runs, their changed attempts and every event they collected.
+
+        Only what happens to a run is written; what it was asked for (inputs, policies, execution,
+        tags, owner) never changes after `add`. The cancel intent is forgotten when a run ends or
+        starts another attempt. Wakes `run:<id>` and `events` with events, and `dispatch` where a
+        run became PENDING or stopped being held by a worker.
+
+        Raises:
+            Superseded: Somebody else wrote one of them since it was loaded; nothing of this unit
+                of work may be committed.
+            LookupError: One of them was not loaded by this unit of work.
+        """
+        changes = [self._change(run) for run in runs]
+        for forget in (False, True):
+            self._save_rows([change.row for change in changes if change.forget_cancel is forget])
+        attempts = [row for change in changes for row in change.changed_attempts]
+        self._execute_many(_SAVE_ATTEMPT, [_attempt_parameters(row) for row in attempts])
+        added = [row for change in changes for row in change.new_attempts]
+        self._execute_many(_ADD_ATTEMPT, added)
+        record_events(self._transaction, [event for change in changes for event in change.events])
+        for change in changes:
+            self._loaded[change.run_id] = change.after
+            if change.frees_a_place:
+                self._transaction.wake("dispatch")
+
+    def request_cancel(self, run_id: str, reason: str, message: str) -> None:
+        """Note that the worker that holds the run is to stop it; the last request counts.
+
+        Wakes `run:<id>`. The row's version rises, so that whoever saves the run at the same time
+        sees the request first.
+
+        Raises:
+            RunNotFound: There is none.
+        """
+        now_us = self._transaction.now_us
+        statement = (
+            update(op_runs)
+            .where(op_runs.c.id == run_id)
+            .values(
+                version=op_runs.c.version + 1,
+                cancel_reason=reason,
+                cancel_message=message,
+                cancel_requested_us=now_us,
+            )
+        )
+        if self._connection.execute(statement).rowcount == 0:
+            raise RunNotFound(run_id)
+        if run_id in self._loaded:
+            self._loaded[run_id].version += 1
+            self._loaded[run_id].cancel = CancelIntent(reason, message, from_us(now_us))
+        self._transaction.wake(f"run:{run_id}")
+
+    def cancel_intent(self, run_id: str) -> CancelIntent | None:
+        """The cancel request that waits for the run's worker, if any."""
+        loaded = self._loaded.get(run_id)
+        if loaded is not None:
+            return loaded.cancel
+        statement = select(
+            op_runs.c.cancel_reason, op_runs.c.cancel_message, op_runs.c.cancel_requested_us
+        ).where(op_runs.c.id == run_id)
+        row = self._connection.execute(statement).mappings().one_or_none()
+        return None if row is None else _cancel_of(row)
+
+    # --- reading many --------------------------------------------------------------------------
+
+    def page(self, wanted: RunFilter, after: str | None, limit: int) -> list[OpRun]:
+        """Runs that match, newest first.
+
+        Args:
+            wanted: Which.
+            after: `position` of the last run of the page before; None starts at the newest.
+            limit: How many at most.
+
+        Raises:
+            ValueError: `after` is no position.
+        """
+        return self.get_many(run_lists.page_of_ids(self._transaction, wanted, after, limit))
+
+    def position(self, run: OpRun) -> str:
+        """Where the run stands in `page`'s order, as text that `page` takes back."""
+        return run_lists.position(run)
+
+    def count_by_state(self) -> dict[OpRunState, int]:
+        """How many runs there are in each state; every state is named."""
+        return run_lists.count_by_state(self._transaction)
+
+    def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
+        """Events numbered above `after`, oldest first."""
+        return events_after(self._transaction, run_id, after, limit)
+
+    def last_event_number(self, run_id: str) -> int:
+        """Number of the run's newest event; 0 while it has none.
+
+        Raises:
+            RunNotFound: There is none.
+        """
+        statement = select(op_runs.c.last_event).where(op_runs.c.id == run_id)
+        number = self._connection.execute(statement).scalar()
+        if number is None:
+            raise RunNotFound(run_id)
+        return number
+
+    def pending_window(self, limit: int, now: datetime) -> list[PendingRun]:
+        """The runs the planner looks at: due, by priority (highest first), age, id."""
+        return run_queue.pending_window(self._transaction, limit, now)
+
+    def ripen(self, now: datetime) -> int:
+        """Let runs whose due time has come into the queue proper; returns how many.
+
+        The dispatcher calls this once a tick, so that they count by priority and not by due time.
+        """
+        return run_queue.ripen(self._transaction, now)
+
+    def next_due(self) -> datetime | None:
+        """When the next delayed run becomes due; None when none is delayed."""
+        return run_queue.next_due(self._transaction)
+
+    def overdue(self, now: datetime, limit: int) -> list[Overdue]:
+        """Runs past `queue_s` or `total_s`, longest first; TOTAL where both are over."""
+        return run_queue.overdue(self._transaction, now, limit)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _remembered(self, rows: Sequence[RowMapping]) -> OpRun:
+        first = rows[0]
+        attempts = [run_rows.attempt_part(row) for row in rows if row["a_attempt"] is not None]
+        run = run_rows.run_from(first, attempts)
+        self._loaded[run.id] = _Loaded(
+            version=first["version"],
+            last_event=first["last_event"],
+            before=Before(run.state, len(attempts), run_rows.schedule_part(first)),
+            attempts={row["attempt"]: row for row in attempts},
+            cancel=_cancel_of(first),
+        )
+        return run
+
+    def _change(self, run: OpRun) -> _Change:
+        loaded = self._loaded.get(run.id)
+        if loaded is None:
+            raise LookupError(f"run {run.id} is saved by a unit of work that did not load it")
+        return _Change(run, loaded, self._transaction.now_us)
+
+    def _save_rows(self, rows: list[_GuardedRow]) -> None:
+        if not rows:
+            return
+        statement = _SAVE_AND_FORGET_CANCEL if rows[0].forget_cancel else _SAVE
+        result = self._connection.execute(statement, [row.parameters for row in rows])
+        if result.rowcount != len(rows):
+            ids = ", ".join(row.parameters["run"] for row in rows)
+            raise Superseded(f"somebody else wrote one of {ids} at the same moment; try again")
+
+    def _execute_many(self, statement: Any, rows: list[Row]) -> None:
+        if rows:
+            self._connection.execute(statement, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _GuardedRow:
+    parameters: Row
+    forget_cancel: bool
+
+
+class _Change:
+    """What has to be written of one run."""
+
+    def __init__(self, run: OpRun, loaded: _Loaded, now_us: int) -> None:
+        collected = run.collect_events()
+        schedule = schedule_of(run, now_us, loaded.before)
+        rows = [run_rows.attempt_row(run, attempt) for attempt in run.attempts]
+        last_event = loaded.last_event + len(collected)
+        moving = {**run_rows.moving_row(run, schedule), "last_event": last_event}
+        self.run_id = run.id
+        self.forget_cancel = run.is_terminal or len(rows) != loaded.before.attempt
+        self.row = _GuardedRow(
+            {
+                "run": run.id,
+                "loaded": loaded.version,
+                **{f"v_{name}": value for name, value in moving.items()},
+            },
+            self.forget_cancel,
+        )
+        stored = loaded.attempts
+        self.new_attempts = [row for row in rows if row["attempt"] not in stored]
+        self.changed_attempts = [
+            row for row in rows if row["attempt"] in stored and row != stored[row["attempt"]]
+        ]
+        self.events = [
+            NumberedEvent(run.id, number, event)
+            for number, event in enumerate(collected, loaded.last_event + 1)
+        ]
+        self.frees_a_place = run.state is not loaded.before.state and run.state not in _HELD
+        self.after = _Loaded(
+            version=loaded.version + 1,
+            last_event=last_event,
+            before=Before(run.state, len(rows), schedule),
+            attempts={row["attempt"]: row for row in rows},
+            cancel=None if self.forget_cancel else loaded.cancel,
+        )
+
+
+_HELD: Final = (OpRunState.ASSIGNED, OpRunState.RUNNING)
+
+
+def _attempt_parameters(row: Row) -> Row:
+    named = {f"v_{name}": row[name] for name in ATTEMPT_COLUMNS if name != "attempt"}
+    return {"run": row["run_id"], "number": row["attempt"], **named}
+
+
+def _cancel_of(row: RowMapping) -> CancelIntent | None:
+    requested_us = row["cancel_requested_us"]
+    if requested_us is None:
+        return None
+    return CancelIntent(row["cancel_reason"], row["cancel_message"], from_us(requested_us))

@@ -1,0 +1,137 @@
+"""Workers: who registered, with what, and when they were last heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import RowMapping, bindparam, select, update
+
+from gyoza.server.storage.dialects import upsert
+from gyoza.server.storage.instants import from_us, to_us
+from gyoza.server.storage.records import WorkerRecord
+from gyoza.server.storage.repositories.run_rows import from_text, to_text
+from gyoza.server.storage.schema import workers
+from gyoza.server.storage.transaction import Transaction
+from gyoza.wire import strict_json
+from gyoza.wire.messages import Capacity, Gpu
+
+_FIND: Final = select(workers).where(workers.c.id == bindparam("worker"))
+_LIST: Final = select(workers).where(workers.c.removed.is_(False)).order_by(workers.c.id)
+_TOUCH: Final = (
+    update(workers)
+    .where(
+        workers.c.id == bindparam("worker"),
+        workers.c.session_id == bindparam("session"),
+        workers.c.removed.is_(False),
+    )
+    .values(last_seen_us=bindparam("now"), problem=bindparam("trouble"))
+)
+_TOUCH_WITH_GPUS: Final = _TOUCH.values(gpus=bindparam("seen"))
+
+
+class WorkerRepository:
+    """The workers of one transaction."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._connection = transaction.connection
+
+    def find(self, worker_id: str) -> WorkerRecord | None:
+        """The worker, also when it was removed; None when it never registered."""
+        row = self._connection.execute(_FIND, {"worker": worker_id}).mappings().one_or_none()
+        return None if row is None else _record(row)
+
+    def list(self) -> list[WorkerRecord]:
+        """Every worker that is not removed, by id."""
+        return [_record(row) for row in self._connection.execute(_LIST).mappings()]
+
+    def save(self, worker: WorkerRecord) -> None:
+        """Store the worker, new or known."""
+        row = _row(worker)
+        statement = upsert(self._connection, workers).values(row)
+        changed = {name: value for name, value in row.items() if name != "id"}
+        self._connection.execute(
+            statement.on_conflict_do_update(index_elements=["id"], set_=changed)
+        )
+
+    def touch(
+        self, worker_id: str, session_id: str, now: datetime, gpus: Sequence[Gpu], problem: str
+    ) -> bool:
+        """Note a sign of life.
+
+        Args:
+            worker_id: Whole id.
+            session_id: The session that speaks.
+            now: When it was heard.
+            gpus: Its GPUs with what others use of them; empty leaves what is known.
+            problem: "" when its engine is well.
+
+        Returns:
+            False when the worker is unknown, removed, or has another session by now.
+        """
+        given: dict[str, Any] = {
+            "worker": worker_id,
+            "session": session_id,
+            "now": to_us(now),
+            "trouble": problem,
+        }
+        if not gpus:
+            return self._connection.execute(_TOUCH, given).rowcount == 1
+        given["seen"] = strict_json.dumps_text(msgspec.to_builtins(list(gpus)))
+        return self._connection.execute(_TOUCH_WITH_GPUS, given).rowcount == 1
+
+    def remove(self, worker_id: str) -> None:
+        """Take the worker out of the list; it comes back by registering."""
+        statement = update(workers).where(workers.c.id == worker_id).values(removed=True)
+        self._connection.execute(statement)
+
+    def lock(self, worker_id: str) -> None:
+        """Let nobody else place work on this worker until the transaction ends.
+
+        On SQLite the only writer is alone anyway, and FOR UPDATE is not rendered there.
+        """
+        statement = select(workers.c.id).where(workers.c.id == worker_id).with_for_update()
+        self._connection.execute(statement).first()
+
+
+def _row(worker: WorkerRecord) -> dict[str, Any]:
+    return {
+        "id": worker.id,
+        "name": worker.name,
+        "machine_id": worker.machine_id,
+        "session_id": worker.session_id,
+        "boot_id": worker.boot_id,
+        "version": worker.version,
+        "runtime": worker.runtime,
+        "cpu": worker.capacity.cpu,
+        "ram_mb": worker.capacity.ram_mb,
+        "gpus": strict_json.dumps_text(msgspec.to_builtins(worker.capacity.gpus)),
+        "tags": to_text(worker.tags),
+        "draining": worker.draining,
+        "problem": worker.problem,
+        "removed": worker.removed,
+        "registered_us": to_us(worker.registered_at),
+        "last_seen_us": to_us(worker.last_seen_at),
+    }
+
+
+def _record(row: RowMapping) -> WorkerRecord:
+    gpus = msgspec.convert(strict_json.loads(row["gpus"]), list[Gpu])
+    return WorkerRecord(
+        id=row["id"],
+        name=row["name"],
+        machine_id=row["machine_id"],
+        session_id=row["session_id"],
+        boot_id=row["boot_id"],
+        version=row["version"],
+        runtime=row["runtime"],
+        capacity=Capacity(cpu=row["cpu"], ram_mb=row["ram_mb"], gpus=gpus),
+        registered_at=from_us(row["registered_us"]),
+        last_seen_at=from_us(row["last_seen_us"]),
+        tags=from_text(row["tags"]),
+        draining=row["draining"],
+        problem=row["problem"],
+        removed=row["removed"],
+    )

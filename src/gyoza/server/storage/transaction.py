@@ -1,0 +1,37 @@
+"""What every repository of one transaction shares: the connection, its time, what to announce."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from gyoza.server.storage.instants import from_us
+from gyoza.server.storage.records import Destination
+
+
+class Transaction:
+    """One transaction on one connection; it ends where it was begun, not in here.
+
+    Args:
+        connection: Inside a transaction.
+        now_us: The transaction's time, microseconds since the epoch.
+        destinations: Where events go besides the timeline.
+    """
+
+    def __init__(
+        self, connection: Connection, now_us: int, destinations: Sequence[Destination] = ()
+    ) -> None:
+        self.connection = connection
+        self.now_us = now_us
+        self.destinations = tuple(destinations)
+        self.topics: dict[str, None] = {}  # a set that keeps its order
+
+    def now(self) -> datetime:
+        """The transaction's time."""
+        return from_us(self.now_us)
+
+    def wake(self, topic: str) -> None:
+        """Announce the topic once the transaction has committed."""
+        self.topics[topic] = None
