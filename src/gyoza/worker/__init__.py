@@ -1,4 +1,4 @@
-"""The worker: takes assignments from a server, runs them as containers, reports what became of them.
+"""The worker: takes assignments from a server, runs them as containers, reports how they ended.
 
 `start` runs one until it is told to stop. The parts are imported from their own modules; what they
 are is told in `docs/architecture/worker.md`.
