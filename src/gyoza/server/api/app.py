@@ -1,0 +1,101 @@
+"""The ASGI application: every operation mounted, every error turned into a problem."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from gyoza.server.api import (
+    artifacts,
+    definitions,
+    health,
+    openapi,
+    problems,
+    run_timelines,
+    runs,
+    worker_protocol,
+    workers,
+)
+from gyoza.server.api.access import Access, AllowedHosts
+from gyoza.server.api.context import ServerContext
+from gyoza.server.api.entrance import Entrance
+from gyoza.server.api.operations import JSON, PREFIX, Call, Operation
+
+OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
+# Routes are tried in this order; what workers and submitters call all day comes first.
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *worker_protocol.OPERATIONS.all,
+    *runs.OPERATIONS.all,
+    *run_timelines.OPERATIONS.all,
+    *definitions.OPERATIONS.all,
+    *workers.OPERATIONS.all,
+    *artifacts.OPERATIONS.all,
+    *health.OPERATIONS.all,
+)
+
+Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class ThinRoute(APIRoute):
+    """A route whose endpoint gets the request as it is, past FastAPI's parameter machinery."""
+
+    def get_route_handler(self) -> Any:
+        """Return the endpoint itself."""
+        return self.endpoint
+
+
+def build_app(
+    context: ServerContext, new_request_id: Callable[[], str], lifespan: Lifespan | None = None
+) -> FastAPI:
+    """Put the application together; nothing is opened or started here.
+
+    Args:
+        context: What the routes can reach.
+        new_request_id: Makes an id for a request that brings none.
+        lifespan: Started before the first request and ended after the last.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
+    for kind, handler in problems.HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    _mount(app, context)
+    hosts = None if context.keys.configured else AllowedHosts(context.settings.allowed_hosts)
+    app.add_middleware(
+        Entrance, hosts=hosts, stopping=context.stopping, new_request_id=new_request_id
+    )
+    return app
+
+
+def _mount(app: FastAPI, context: ServerContext) -> None:
+    for operation in OPERATIONS:
+        app.router.add_api_route(
+            operation.path,
+            _endpoint(operation, context),
+            response_model=None,
+            response_class=Response,
+            route_class_override=ThinRoute,
+            **openapi.route_arguments(operation),
+        )
+    described = openapi.text(openapi.document(app, OPERATIONS, context.version)).encode()
+    app.add_route(OPENAPI_PATH, _fixed(described), include_in_schema=False)
+
+
+def _endpoint(operation: Operation, context: ServerContext) -> Callable[..., Any]:
+    async def endpoint(request: Request) -> Response:
+        context.keys.admit(request.headers, operation.access)
+        return await operation.handler(Call(request, context, operation))
+
+    return endpoint
+
+
+def _fixed(content: bytes) -> Callable[[Request], Any]:
+    async def endpoint(_request: Request) -> Response:
+        return Response(content, media_type=JSON)
+
+    return endpoint
