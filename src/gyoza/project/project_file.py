@@ -1,0 +1,207 @@
+"""`gyoza.yml` as a typed Project, and the OpDefinition it stands for.
+
+Which fields there are and what they take is the models' business; this module maps the file's
+section names onto them, allows the short forms people like to write, and gives every problem its
+line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+from gyoza.models import (
+    OP_ID_PATTERN,
+    Constraints,
+    EventDelivery,
+    Execution,
+    InputSpec,
+    InputSpecs,
+    OpDefinition,
+    OutputSpec,
+    OutputSpecs,
+    RetryPolicy,
+)
+from gyoza.models.fields import InvalidFields, Reader, Unexpected, read_fields, read_named, text
+from gyoza.project.errors import Problem, ProjectError
+from gyoza.project.yaml_lines import Lines, parse
+
+FILE_NAME: Final = "gyoza.yml"
+_OTHER_NAMES: Final = ("gyoza.yaml",)
+_MAX_BYTES: Final = 1024 * 1024
+_REQUIRED: Final = ("id", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a `gyoza.yml` says.
+
+    Attributes:
+        file: Where it was read.
+        id: Op id.
+        version: Version of the op.
+        image: Reference of its image; None when it is given at deploy.
+        description: For people.
+        inputs: Declared inputs; none declares nothing.
+        outputs: Declared outputs; none declares nothing.
+        constraints: CPUs, RAM and VRAM.
+        retry: Retry policy.
+        events: Event delivery.
+        execution: How containers are started, bounded and placed.
+    """
+
+    file: Path
+    id: str
+    version: str
+    image: str | None = None
+    description: str = ""
+    inputs: InputSpecs = field(default_factory=InputSpecs)
+    outputs: OutputSpecs = field(default_factory=OutputSpecs)
+    constraints: Constraints = field(default_factory=Constraints)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    events: EventDelivery = field(default_factory=EventDelivery)
+    execution: Execution = field(default_factory=Execution)
+
+    def definition(
+        self,
+        *,
+        image: str | None = None,
+        version: str | None = None,
+        image_digest: str | None = None,
+        now: datetime | None = None,
+    ) -> OpDefinition:
+        """Return the definition that the project stands for.
+
+        Args:
+            image: Instead of the file's.
+            version: Instead of the file's.
+            image_digest: What the image's tag stands for; None while unresolved.
+            now: The moment of its creation; None asks the clock.
+
+        Raises:
+            ProjectError: Neither the file nor the argument names an image.
+        """
+        reference = image or self.image
+        if not reference:
+            missing = "missing; name the image here or pass --image"
+            raise ProjectError(self.file, [Problem(1, ("image",), missing)])
+        return OpDefinition.create(
+            self.id,
+            version or self.version,
+            reference,
+            self.inputs,
+            self.outputs,
+            self.constraints,
+            self.retry,
+            self.events,
+            image_digest=image_digest,
+            execution=self.execution,
+            now=now,
+        )
+
+
+def find_project_file(path: Path) -> Path:
+    """Return the project file that a path means: itself, or the one in the folder.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    if path.is_file():
+        return path
+    for name in (FILE_NAME, *_OTHER_NAMES):
+        if (path / name).is_file():
+            return path / name
+    what = "no such file or folder" if not path.exists() else f"no {FILE_NAME} in this folder"
+    raise ProjectError(path, [Problem(0, (), what)])
+
+
+def read_project(path: Path) -> Project:
+    """Read a project file, or the one in a folder.
+
+    Raises:
+        ProjectError: With every problem of the file and its line.
+    """
+    file = find_project_file(path)
+    lines = parse(_text_of(file))
+    if lines.problems:
+        raise ProjectError(file, lines.problems)
+    raw = _as_written(lines)
+    try:
+        values = read_fields(FILE_NAME, raw, _READERS, required=_REQUIRED)
+    except InvalidFields as error:
+        problems = [Problem(lines.line_of(p.path), p.path, p.text) for p in error.problems]
+        raise ProjectError(file, problems) from None
+    return Project(file=file, **values)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        content = file.read_bytes()
+        if len(content) > _MAX_BYTES:
+            too_long = f"{len(content)} bytes, at most {_MAX_BYTES} are read"
+            raise ProjectError(file, [Problem(0, (), too_long)])
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProjectError(file, [Problem(0, (), f"not UTF-8: byte {error.start}")]) from None
+    except OSError as error:
+        raise ProjectError(file, [Problem(0, (), error.strerror or str(error))]) from None
+
+
+def _as_written(lines: Lines) -> Any:
+    value: Any = lines.value if lines.value is not None else {}
+    if not isinstance(value, dict):
+        return value
+    raw = cast("dict[str, Any]", value)
+    # `version: 1.10` means the text and not the number 1.1.
+    if isinstance(raw.get("version"), int | float):
+        return {**raw, "version": lines.written[("version",)]}
+    return raw
+
+
+def _op_id(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(OP_ID_PATTERN, value):
+        return value
+    raise Unexpected("lower-case letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+def _filled(value: object) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    raise Unexpected("text that is not empty")
+
+
+def _input(value: object) -> InputSpec:
+    if isinstance(value, str):
+        return InputSpec(value)
+    if isinstance(value, dict):
+        raw = cast("dict[str, Any]", value)
+        # Who writes a default means that the input may be left out.
+        implied = {"required": False} if raw.get("default") is not None else {}
+        return InputSpec.from_dict({**implied, **raw})
+    raise Unexpected("a type name, or an object with type, required, default, description, schema")
+
+
+def _output(value: object) -> OutputSpec:
+    if isinstance(value, str):
+        return OutputSpec(value)
+    if isinstance(value, dict):
+        return OutputSpec.from_dict(cast("dict[str, Any]", value))
+    raise Unexpected("a type name, or an object with type, description, schema")
+
+
+_READERS: Final[Mapping[str, Reader]] = {
+    "id": _op_id,
+    "version": _filled,
+    "image": _filled,
+    "description": text,
+    "inputs": lambda value: InputSpecs(read_named("inputs", value, _input)),
+    "outputs": lambda value: OutputSpecs(read_named("outputs", value, _output)),
+    "constraints": Constraints.from_dict,
+    "retry": RetryPolicy.from_dict,
+    "events": EventDelivery.from_dict,
+    "execution": Execution.from_dict,
+}
