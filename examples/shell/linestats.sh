@@ -97,6 +97,7 @@ echo "read $(wc -c <"$text") bytes"
 
 sha256=$(sha256sum "$text" | cut -d ' ' -f 1)
 # The number of lines, empty lines and the longest line; a last line without its end counts too.
+# shellcheck disable=SC2046  # three numbers, three arguments
 set -- $(awk '
   { lines++; if ($0 ~ /^[ \t\r]*$/) blank++; if (length($0) > longest) longest = length($0) }
   END { print lines + 0, blank + 0, longest + 0 }
