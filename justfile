@@ -59,6 +59,11 @@ quickstart *ARGS:
 stop:
     scripts/stop
 
+# The generated reference pages
+[group('release')]
+docs:
+    uv run python scripts/settings_reference.py > docs/reference/settings.md
+
 # The change log as the next release would have it
 [group('release')]
 changelog VERSION="next":

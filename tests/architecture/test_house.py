@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,16 @@ def test_shell_scripts_are_well_formed(script: Path) -> None:
     )
 
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    generated = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "settings_reference.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    assert page == generated.stdout, "run `uv run just docs`"
