@@ -32,6 +32,10 @@ BEHAVIOURS: Final[dict[str, Behaviour]] = {
             duration_s=0.01,
         ),
     ),
+    "ends without a line end": _shell(
+        "echo first; sleep 0.1; i=0; while [ $i -lt 5000 ]; do printf 0123456789; i=$((i+1)); done",
+        Script(steps=(Say(b"first\n"), Say(b"0123456789" * 5000, after_s=0.01))),
+    ),
     "runs until stopped": _shell(
         "echo ready; exec sleep 3600", Script(steps=(Say(b"ready\n"),), duration_s=FOR_EVER_S)
     ),

@@ -214,6 +214,15 @@ class TestContainerRuntime:
         assert not before_the_end
         assert await asyncio.wait_for(following, SOON_S) == b"ready"
 
+    async def test_the_last_words_are_heard_live_even_without_a_line_end(
+        self, bench: Bench
+    ) -> None:
+        handle = await bench.started("ends without a line end")
+
+        live = await _words(bench, handle)
+
+        assert live == b"first" + b"0123456789" * 5000
+
     async def test_the_memory_flag_comes_with_a_non_zero_exit_code(self, bench: Bench) -> None:
         _, state = await bench.ended("eats memory", memory_mb=16)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -34,7 +34,7 @@ from gyoza.worker.runtime.docker_answers import (
     image_info,
 )
 from gyoza.worker.runtime.docker_host import nofile_limit
-from gyoza.worker.runtime.docker_logs import LogDecoder, since_parameter
+from gyoza.worker.runtime.docker_logs import LogCursor, LogDecoder, since_parameter
 from gyoza.worker.runtime.docker_spec import create_body, refuse_engine_socket
 from gyoza.worker.runtime.interface import (
     ContainerGone,
@@ -217,18 +217,35 @@ class DockerRuntime:
         self, handle: ContainerHandle, since_ns: int | None = None
     ) -> AsyncGenerator[LogChunk, None]:
         """See `ContainerRuntime.logs`."""
-        params = {"stdout": "1", "stderr": "1", "follow": "1", "timestamps": "1"}
+        cursor = LogCursor(since_ns)
+        async with aclosing(self._log_parts(handle, since_ns, cursor, follow=True)) as live:
+            async for chunk in live:
+                yield chunk
+        # Docker (20.10 at least) ends the stream it follows before it has sent what the container
+        # wrote last, mostly where a line end is missing: read once more what is on its disk.
+        try:
+            async with aclosing(
+                self._log_parts(handle, cursor.rewind(), cursor, follow=False)
+            ) as rest:
+                async for chunk in rest:
+                    yield chunk
+        except ContainerGone:
+            return  # removed since: what has come is all there is
+
+    async def _log_parts(
+        self, handle: ContainerHandle, since_ns: int | None, cursor: LogCursor, *, follow: bool
+    ) -> AsyncGenerator[LogChunk, None]:
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
         if since_ns is not None:
             params["since"] = since_parameter(since_ns)
         path, verb = f"containers/{handle.id}/logs", f"read the log of {handle.name}"
-        after_ns = -1 if since_ns is None else since_ns
         async with self._stream("GET", path, params, verb) as answer:
             decoder = LogDecoder()
             async for data in answer.content.iter_any():
                 for chunk in decoder.feed(data):
-                    # The engine's own `since` includes the moment itself.
-                    if chunk.t_ns is None or chunk.t_ns > after_ns:
-                        yield chunk
+                    fresh = cursor.take(chunk)
+                    if fresh is not None:
+                        yield fresh
 
     async def remove(self, handle: ContainerHandle) -> None:
         """See `ContainerRuntime.remove`."""

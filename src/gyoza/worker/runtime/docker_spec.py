@@ -79,7 +79,7 @@ def host_config(spec: ContainerSpec, nofile: int = NOFILE) -> dict[str, Any]:
         # With `NetworkDisabled`, "none" costs half of what it costs alone: the engine skips
         # building a sandbox. It also skips /etc/hosts, which the caller mounts.
         "NetworkMode": "bridge" if spec.network else "none",
-        "Tmpfs": {"/tmp": tmpfs_options(spec.tmpfs_mb)},  # noqa: S108 - inside the container
+        "Tmpfs": {"/tmp": tmpfs_options(spec.tmpfs_mb, spec.user)},  # noqa: S108 - inside the container
         "Mounts": [bind(mount) for mount in spec.mounts],
         "DeviceRequests": gpu_requests(spec.gpu_uuids),
         "LogConfig": {"Type": LOGGING["Type"], "Config": dict(LOGGING["Config"])},
@@ -116,9 +116,18 @@ def _limits(spec: ContainerSpec, nofile: int) -> dict[str, Any]:
     }
 
 
-def tmpfs_options(size_mb: int) -> str:
-    """Options of the scratch space; `exec`, because GPU compilers load code from their cache."""
-    return f"rw,exec,nosuid,nodev,size={size_mb}m,mode=1777"
+def tmpfs_options(size_mb: int, user: str) -> str:
+    """Options of the scratch space; `exec`, because GPU compilers load code from their cache.
+
+    It belongs to the user where that is a number: runc gives a tmpfs the mode of the folder it
+    covers, whatever `mode` says, so in an image with a `/tmp` of 0755 only the owner could write.
+    """
+    owner = "".join(
+        f",{option}={number}"
+        for option, number in zip(("uid", "gid"), user.split(":"), strict=False)
+        if number.isdecimal()
+    )
+    return f"rw,exec,nosuid,nodev,size={size_mb}m,mode=1777{owner}"
 
 
 def bind(mount: Mount) -> dict[str, Any]:
