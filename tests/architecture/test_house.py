@@ -17,7 +17,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 SCRIPTS = sorted(
     path
     for path in [*ROOT.glob("scripts/*"), *ROOT.glob("scripts/lib/*.sh"), *ROOT.glob(".ci/*")]
-    if path.is_file()
+    if path.is_file() and path.suffix != ".py"
 )
 
 
