@@ -48,13 +48,14 @@ _ID: Final = String().with_variant(String(collation="C"), "postgresql")
 _COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 ACTIVE: Final = "state IN ('PENDING', 'ASSIGNED', 'RUNNING')"
+ENDED: Final = "state IN ('COMPLETED', 'FAILED', 'CANCELLED')"
 READY: Final = "state = 'PENDING' AND held_until_us IS NULL"
 DELAYED: Final = "state = 'PENDING' AND held_until_us IS NOT NULL"
 HELD: Final = "lease_expires_us IS NOT NULL"
 
 
 def _one_of(column: str, kind: type[Enum]) -> str:
-    names = ", ".join(f"'{member.value}'" for member in kind)
+    names = ", ".join(sorted(f"'{member.value}'" for member in kind))
     return f"{column} IN ({names})"
 
 
@@ -159,6 +160,7 @@ Index(
     op_runs.c.total_deadline_us,
     **_only_where("total_deadline_us IS NOT NULL"),
 )
+Index("ix_op_runs_ended", op_runs.c.updated_us, **_only_where(ENDED))
 Index("ix_op_runs_created", op_runs.c.created_us, op_runs.c.id)
 Index("ix_op_runs_state", op_runs.c.state, op_runs.c.created_us, op_runs.c.id)
 Index("ix_op_runs_op", op_runs.c.op_definition, op_runs.c.created_us, op_runs.c.id)

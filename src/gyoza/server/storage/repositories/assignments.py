@@ -226,7 +226,7 @@ class AssignmentRepository:
         return self._held(_UNCLAIMED, {"worker": worker_id})
 
     def claimed_with(self, worker_id: str, claim_id: str) -> list[HeldAttempt]:
-        """What the worker took by this claim and still holds, so that the answer can be repeated."""
+        """What the worker took by this claim and still holds: the answer to a repeat."""
         return self._held(_BY_CLAIM, {"worker": worker_id, "claim": claim_id})
 
     def mark_claimed(

@@ -1,4 +1,4 @@
-"""Op definitions: immutable versions, and per op which one is current and whether it is archived."""
+"""Op definitions: immutable versions, and which of them is current or archived."""
 
 from __future__ import annotations
 

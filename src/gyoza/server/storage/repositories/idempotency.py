@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 
+from gyoza.server.storage.instants import to_us
 from gyoza.server.storage.records import IdempotencyRecord
 from gyoza.server.storage.schema import idempotency
 from gyoza.server.storage.transaction import Transaction
-
-KEPT_S: Final = 24 * 3600
 
 
 class IdempotencyRepository:
@@ -19,10 +18,9 @@ class IdempotencyRepository:
     def __init__(self, transaction: Transaction) -> None:
         self._connection = transaction.connection
         self._now_us = transaction.now_us
-        self._oldest_us = transaction.now_us - KEPT_S * 1_000_000
 
     def find(self, scope: str, key: str) -> IdempotencyRecord | None:
-        """The answer that was kept less than 24 hours ago, if any.
+        """The answer that is kept under the key, if any.
 
         Args:
             scope: Keeps the keys of different callers and verbs apart.
@@ -30,21 +28,15 @@ class IdempotencyRepository:
         """
         statement = select(
             idempotency.c.request_hash, idempotency.c.status, idempotency.c.body
-        ).where(
-            idempotency.c.scope == scope,
-            idempotency.c.key == key,
-            idempotency.c.created_us > self._oldest_us,
-        )
+        ).where(idempotency.c.scope == scope, idempotency.c.key == key)
         row = self._connection.execute(statement).first()
         return None if row is None else IdempotencyRecord(*row)
 
     def put(self, scope: str, key: str, request_hash: str, status: int, body: str) -> None:
-        """Keep an answer, and forget those older than 24 hours.
+        """Keep an answer.
 
         A key that is kept already is an integrity error: look first, in the same transaction.
         """
-        old = delete(idempotency).where(idempotency.c.created_us <= self._oldest_us)
-        self._connection.execute(old)
         statement = insert(idempotency).values(
             scope=scope,
             key=key,
@@ -54,3 +46,16 @@ class IdempotencyRepository:
             created_us=self._now_us,
         )
         self._connection.execute(statement)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget answers that were kept before that moment, oldest first; returns how many."""
+        oldest = (
+            select(idempotency.c.scope, idempotency.c.key)
+            .where(idempotency.c.created_us < to_us(before))
+            .order_by(idempotency.c.created_us)
+            .limit(limit)
+        )
+        statement = delete(idempotency).where(
+            tuple_(idempotency.c.scope, idempotency.c.key).in_(oldest)
+        )
+        return self._connection.execute(statement).rowcount

@@ -1,4 +1,4 @@
-"""The queue: what waits, what becomes due, what waited too long. Every query has its own index.
+"""The queue: what waits, becomes due, is overdue or ended long ago; each by an index of its own.
 
 Runs due at once are in the queue proper, by priority; delayed ones wait beside it by due time,
 until `ripen` lets them in.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select, text, update
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.repositories.run_rows import from_text
-from gyoza.server.storage.schema import DELAYED, READY, op_runs
+from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs
 from gyoza.server.storage.transaction import Transaction
 
 _WINDOW = (
@@ -60,6 +60,14 @@ QUEUE_OVERDUE: Final = (
     .limit(bindparam("count"))
 )
 
+OLDEST_ENDED: Final = (
+    select(op_runs.c.id)
+    .where(text(ENDED), op_runs.c.updated_us < bindparam("before"))
+    .order_by(op_runs.c.updated_us)
+    .limit(bindparam("count"))
+)
+_PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
+
 
 def pending_window(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
     """The first runs of the queue, with those whose due time has come since the last `ripen`."""
@@ -91,6 +99,12 @@ def overdue(transaction: Transaction, now: datetime, limit: int) -> list[Overdue
     found = [Overdue(run_id, "TOTAL") for run_id in total]
     found += [Overdue(run_id, "QUEUE") for run_id in queue if run_id not in known]
     return found[:limit]
+
+
+def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
+    """Delete runs that ended before the moment, with all that hangs on them, oldest first."""
+    given = {"before": to_us(before), "count": limit}
+    return transaction.connection.execute(_PRUNE, given).rowcount
 
 
 def _pending(row: Row[Any]) -> PendingRun:

@@ -312,6 +312,18 @@ class RunRepository:
         """Runs past `queue_s` or `total_s`, longest first; TOTAL where both are over."""
         return run_queue.overdue(self._transaction, now, limit)
 
+    def prune_ended(self, before: datetime, limit: int) -> int:
+        """Delete runs that ended before the moment, with attempts, events, logs and links.
+
+        Args:
+            before: Runs last written before it go, oldest first.
+            limit: How many at most, so that the writer stays free.
+
+        Returns:
+            How many were deleted.
+        """
+        return run_queue.prune_ended(self._transaction, before, limit)
+
     # --- inside --------------------------------------------------------------------------------
 
     def _remembered(self, rows: Sequence[RowMapping]) -> OpRun:
