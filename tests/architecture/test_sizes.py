@@ -62,7 +62,8 @@ def test_a_module_can_be_read_in_a_sitting(path: Path) -> None:
     assert len(code) <= MODULE_CODE_LINES
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
+# A database revision lists tables and is never read as a story: it is left out.
+@pytest.mark.parametrize("path", [p for p in MODULES if "versions" not in p.parts], ids=relative)
 def test_a_function_fits_on_a_screen(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     code = lines_of_code(text)
