@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -91,7 +91,7 @@ class ArtifactFiles:
             return incoming.keep()
 
     @contextmanager
-    def _receiving(self, sha256: str, max_bytes: int | None) -> Iterator[_Incoming]:
+    def _receiving(self, sha256: str, max_bytes: int | None) -> Generator[_Incoming]:
         target = self.path(sha256)
         with _explained(self._folder):
             incoming = _Incoming(self._incoming, target, max_bytes)
@@ -142,7 +142,7 @@ class _Incoming:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _explained(folder: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:

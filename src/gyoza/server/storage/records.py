@@ -144,6 +144,17 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """An attempt that a worker is to hold from now on, until its lease is over."""
+
+    run_id: str
+    attempt: int
+    fence: int
+    worker_id: str
+    lease_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HeldAttempt:
     """An attempt in a worker's hands: assigned and not closed.
 

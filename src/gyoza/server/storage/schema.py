@@ -8,7 +8,7 @@ enumerations. Why there is no ORM: docs/decisions/0004-core-not-orm.md.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -59,7 +59,7 @@ def _one_of(column: str, kind: type[Enum]) -> str:
     return f"{column} IN ({names})"
 
 
-def _only_where(condition: str) -> dict[str, object]:
+def _only_where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 

@@ -7,7 +7,7 @@ writer: docs/decisions/0004-one-sqlite-writer-and-core.md.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -65,13 +65,13 @@ class SqliteDatabase:
         return self._writer.connect()
 
     @contextmanager
-    def explained(self) -> Iterator[None]:
+    def explained(self) -> Generator[None]:
         """Turn what the engine says into `StoreUnavailable`; integrity errors are our own."""
         with self._explained():
             yield
 
     @contextmanager
-    def read_transaction(self) -> Iterator[Connection]:
+    def read_transaction(self) -> Generator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
         with self._explained(), self._readers.connect() as connection, connection.begin():
             yield connection
@@ -112,7 +112,7 @@ class SqliteDatabase:
             raise StoreUnavailable(f"{self._path} is damaged ({said[0]}): restore a backup")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self) -> Generator[None]:
         try:
             yield
         except IntegrityError:

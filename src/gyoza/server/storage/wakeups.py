@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 
@@ -48,7 +48,7 @@ class Wakeups:
         self._waiters: dict[str, set[Waiter]] = {}
 
     @asynccontextmanager
-    async def subscribe(self, topic: str) -> AsyncIterator[Waiter]:
+    async def subscribe(self, topic: str) -> AsyncGenerator[Waiter]:
         """Wait for a topic (`run:<id>`, `worker:<id>`, `dispatch`, `events`) inside the block."""
         waiter = Waiter()
         with self._lock:

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, bindparam, insert, select, text, tuple_, upda
 
 from gyoza.models import OpRunState
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
-from gyoza.server.storage.records import CancelIntent, HeldAttempt, Reservation
+from gyoza.server.storage.records import CancelIntent, HeldAttempt, Opening, Reservation
 from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
 from gyoza.server.storage.transaction import Transaction
 
@@ -152,26 +152,32 @@ class AssignmentRepository:
             }
             for each in reserved
         ]
-        if rows:
-            self._connection.execute(_RESERVE, rows)
+        self._execute_many(_RESERVE, rows)
 
     def free(self, run_id: str, fence: int) -> None:
         """Give back what the assignment took and wake `dispatch`; repeating changes nothing."""
-        given = {"run": run_id, "of_fence": fence, "now": self._transaction.now_us}
-        self._connection.execute(_FREE, given)
+        self.free_many([(run_id, fence)])
+
+    def free_many(self, assignments: Sequence[tuple[str, int]]) -> None:
+        """`free` for many pairs of run id and fence, by one statement."""
+        now_us = self._transaction.now_us
+        self._execute_many(
+            _FREE,
+            [{"run": run_id, "of_fence": fence, "now": now_us} for run_id, fence in assignments],
+        )
         self._transaction.wake("dispatch")
 
     def reserved_by_worker(self) -> dict[str, list[Reservation]]:
         """Everything that is not freed, by worker id; workers without any are absent."""
         found: dict[str, list[Reservation]] = {}
-        for row in self._connection.execute(_UNFREED):
-            found.setdefault(row.worker_id, []).append(Reservation(*row))
+        for row in self._connection.execute(_UNFREED).mappings():
+            found.setdefault(row["worker_id"], []).append(Reservation(**row))
         return found
 
     def reserved_on(self, worker_id: str) -> list[Reservation]:
         """What is not freed on one worker."""
-        rows = self._connection.execute(_UNFREED_ON, {"worker": worker_id})
-        return [Reservation(*row) for row in rows]
+        rows = self._connection.execute(_UNFREED_ON, {"worker": worker_id}).mappings()
+        return [Reservation(**row) for row in rows]
 
     # --- holding -------------------------------------------------------------------------------
 
@@ -179,16 +185,25 @@ class AssignmentRepository:
         self, run_id: str, attempt: int, fence: int, worker_id: str, lease_expires_at: datetime
     ) -> None:
         """Put a stored attempt into a worker's hands, unclaimed, and wake `worker:<id>`."""
-        given = {
-            "run": run_id,
-            "number": attempt,
-            "of_fence": fence,
-            "worker": worker_id,
-            "now": self._transaction.now_us,
-            "lease": to_us(lease_expires_at),
-        }
-        self._connection.execute(_OPEN, given)
-        self._transaction.wake(f"worker:{worker_id}")
+        self.open_many([Opening(run_id, attempt, fence, worker_id, lease_expires_at)])
+
+    def open_many(self, openings: Sequence[Opening]) -> None:
+        """`open` for many attempts, by one statement."""
+        now_us = self._transaction.now_us
+        rows = [
+            {
+                "run": each.run_id,
+                "number": each.attempt,
+                "of_fence": each.fence,
+                "worker": each.worker_id,
+                "now": now_us,
+                "lease": to_us(each.lease_expires_at),
+            }
+            for each in openings
+        ]
+        self._execute_many(_OPEN, rows)
+        for each in openings:
+            self._transaction.wake(f"worker:{each.worker_id}")
 
     def close(self, run_id: str, fence: int, result_digest: str | None = None) -> bool:
         """Take the attempt out of its worker's hands.
@@ -201,8 +216,19 @@ class AssignmentRepository:
         Returns:
             False when it was not held under this fence any more.
         """
-        given = {"run": run_id, "of_fence": fence, "digest": result_digest}
-        return self._connection.execute(_CLOSE, given).rowcount == 1
+        return self.close_many([(run_id, fence, result_digest)]) == 1
+
+    def close_many(self, closings: Sequence[tuple[str, int, str | None]]) -> int:
+        """`close` for many (run id, fence, result digest), by one statement.
+
+        Returns:
+            How many of them were still held.
+        """
+        rows = [
+            {"run": run_id, "of_fence": fence, "digest": digest}
+            for run_id, fence, digest in closings
+        ]
+        return self._execute_many(_CLOSE, rows)
 
     def closed_result_digest(self, run_id: str, fence: int) -> str | None:
         """The digest of the result that closed the attempt held under this fence, if any."""
@@ -243,8 +269,7 @@ class AssignmentRepository:
         for item in items:
             run_id, fence = item if isinstance(item, tuple) else (item.run_id, item.fence)
             rows.append({"run": run_id, "of_fence": fence, "claim": claim_id, "now": to_us(now)})
-        if rows:
-            self._connection.execute(_CLAIM, rows)
+        self._execute_many(_CLAIM, rows)
 
     def renew(
         self, worker_id: str, held: Sequence[tuple[str, int]], lease_s: float
@@ -266,8 +291,15 @@ class AssignmentRepository:
 
     def set_sequences(self, run_id: str, fence: int, event_seq: int, log_seq: int) -> None:
         """Note how far the worker's events and logs have been taken."""
-        given = {"run": run_id, "of_fence": fence, "events": event_seq, "logs": log_seq}
-        self._connection.execute(_SEQUENCES, given)
+        self.set_sequences_many([(run_id, fence, event_seq, log_seq)])
+
+    def set_sequences_many(self, sequences: Sequence[tuple[str, int, int, int]]) -> None:
+        """`set_sequences` for many (run id, fence, event number, log number), by one statement."""
+        rows = [
+            {"run": run_id, "of_fence": fence, "events": event_seq, "logs": log_seq}
+            for run_id, fence, event_seq, log_seq in sequences
+        ]
+        self._execute_many(_SEQUENCES, rows)
 
     # --- what went wrong -----------------------------------------------------------------------
 
@@ -278,6 +310,9 @@ class AssignmentRepository:
     def unacknowledged(self, before: datetime, limit: int) -> list[HeldAttempt]:
         """What was assigned before that moment and never claimed, oldest first."""
         return self._held(UNACKNOWLEDGED, {"before": to_us(before), "count": limit})
+
+    def _execute_many(self, statement: Any, rows: list[dict[str, Any]]) -> int:
+        return self._connection.execute(statement, rows).rowcount if rows else 0
 
     def _held(self, statement: Any, given: dict[str, Any]) -> list[HeldAttempt]:
         return [_held(row) for row in self._connection.execute(statement, given).mappings()]

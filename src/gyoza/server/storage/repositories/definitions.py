@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from gyoza.models import OpDefinition
 from gyoza.server.storage.dialects import upsert
@@ -127,7 +127,7 @@ class DefinitionRepository:
         return self._connection.execute(statement).scalar() or 0
 
 
-def _definition(row: Row[tuple[str, int, int]]) -> OpDefinition:
+def _definition(row: Any) -> OpDefinition:
     document, created_us, updated_us = row
     definition = OpDefinition.from_dict(strict_json.loads(document))
     definition.created_at = from_us(created_us)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from gyoza.models import EventEntry, EventType, NewEvent
 from gyoza.server.storage.instants import from_us, to_us
@@ -107,7 +107,7 @@ def _outbox_rows(
                 }
 
 
-def _stored(row: Row[Any]) -> StoredEvent:
+def _stored(row: Any) -> StoredEvent:
     number, attempt, t_us, event_type, msg, payload = row
     entry = EventEntry(
         from_us(t_us), EventType(event_type), strict_json.loads(msg), from_text(payload)

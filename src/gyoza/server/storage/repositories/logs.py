@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from gyoza.server.storage.instants import from_us, to_us
 from gyoza.server.storage.records import LogPiece, StoredLog
@@ -187,7 +187,7 @@ def _enter(ledger: _Ledger, piece: LogPiece, head_bytes: int) -> dict[str, Any]:
     }
 
 
-def _sizes_from(first: int) -> Select[tuple[int, int]]:
+def _sizes_from(first: int) -> Any:
     return (
         select(logs.c.number, logs.c.size_bytes)
         .where(*_OF_ATTEMPT, logs.c.number >= first)
@@ -196,6 +196,6 @@ def _sizes_from(first: int) -> Select[tuple[int, int]]:
     )
 
 
-def _stored(row: Row[Any]) -> StoredLog:
+def _stored(row: Any) -> StoredLog:
     number, attempt, t_us, stream, text = row
     return StoredLog(number, attempt, from_us(t_us), stream, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us
 from gyoza.server.storage.records import OutboxRow
@@ -36,7 +36,7 @@ class OutboxRepository:
         self._connection.execute(statement.values(sent_us=self._transaction.now_us))
 
 
-def _row(row: Row[Any]) -> OutboxRow:
+def _row(row: Any) -> OutboxRow:
     return OutboxRow(
         id=row.id,
         event_id=f"{row.run_id}:{row.number}",

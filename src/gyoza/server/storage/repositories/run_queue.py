@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, delete, func, select, text, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import Overdue, PendingRun
@@ -107,7 +107,7 @@ def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
     return transaction.connection.execute(_PRUNE, given).rowcount
 
 
-def _pending(row: Row[Any]) -> PendingRun:
+def _pending(row: Any) -> PendingRun:
     return PendingRun(
         run_id=row.id,
         version=row.version,

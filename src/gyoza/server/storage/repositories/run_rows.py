@@ -27,6 +27,9 @@ from gyoza.wire import strict_json
 Row = dict[str, Any]
 
 _EMPTY: Final = "{}"
+_POLICY: Final = RetryPolicy()
+_DELIVERY: Final = EventDelivery()
+_EXECUTION: Final = Execution()
 
 
 def to_text(value: Any) -> str:
@@ -50,7 +53,7 @@ def request_row(run: OpRun, batch_id: str | None) -> Row:
         "vram_mb": run.constraints.vram_mb,
         "retry_policy": _policy_text(run.retry_policy),
         "event_delivery": _delivery_text(run.event_delivery),
-        "execution": to_text(run.execution.to_dict()),
+        "execution": _execution_text(run.execution),
         "selectors": to_text(run.execution.selectors),
         "op_definition": run.op_definition,
         "op_version": run.op_version,
@@ -201,27 +204,31 @@ def _attempt_from(row: Row, run_inputs: str, run_constraints: Constraints) -> Op
     )
 
 
-# Defaults are written as "{}": nearly every run has them, and reading them back costs nothing.
+# Defaults are written as "{}" and read back as one shared value: nearly every run has them.
 
 
 def _policy_text(policy: RetryPolicy) -> str:
-    return _EMPTY if policy == RetryPolicy() else to_text(policy.to_dict())
+    return _EMPTY if policy == _POLICY else to_text(policy.to_dict())
 
 
 def _policy_from(text: str) -> RetryPolicy:
-    return RetryPolicy() if text == _EMPTY else RetryPolicy.from_dict(from_text(text))
+    return _POLICY if text == _EMPTY else RetryPolicy.from_dict(from_text(text))
 
 
 def _delivery_text(delivery: EventDelivery) -> str:
-    return _EMPTY if delivery == EventDelivery() else to_text(delivery.to_dict())
+    return _EMPTY if delivery == _DELIVERY else to_text(delivery.to_dict())
 
 
 def _delivery_from(text: str) -> EventDelivery:
-    return EventDelivery() if text == _EMPTY else EventDelivery.from_dict(from_text(text))
+    return _DELIVERY if text == _EMPTY else EventDelivery.from_dict(from_text(text))
+
+
+def _execution_text(execution: Execution) -> str:
+    return _EMPTY if execution == _EXECUTION else to_text(execution.to_dict())
 
 
 def _execution_from(text: str) -> Execution:
-    return Execution() if text == _EMPTY else Execution.from_dict(from_text(text))
+    return _EXECUTION if text == _EMPTY else Execution.from_dict(from_text(text))
 
 
 def _constraints_from(text: str) -> Constraints:

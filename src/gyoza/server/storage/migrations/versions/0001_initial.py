@@ -6,6 +6,8 @@ Revises:
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -50,7 +52,7 @@ def downgrade() -> None:
     raise NotImplementedError("0001 is the first schema; delete the database to be rid of it")
 
 
-def _only_where(condition: str) -> dict[str, sa.TextClause]:
+def _only_where(condition: str) -> dict[str, Any]:
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
