@@ -157,12 +157,13 @@ class DockerRuntime:
     async def _adopt(self, spec: ContainerSpec, conflict: NameConflict) -> ContainerHandle:
         # A create that timed out may have been carried out: its labels tell. An ended twin is not
         # handed out, because whoever asks to create goes on to start, and would run it again.
-        twin = await self._show(ContainerHandle(spec.name, spec.name))
-        labels: Mapping[str, str] = twin["Config"]["Labels"] or {}
-        is_same = spec.labels.items() <= labels.items()
-        if not spec.labels or not is_same or container_state(twin).status == "exited":
+        async with _asking(f"inspect {spec.name}", self._timeouts.inspect_s):
+            twin = await self._docker.containers.container(spec.name).show()
+            labels: Mapping[str, str] = twin["Config"]["Labels"] or {}
+            state, handle = container_state(twin), ContainerHandle(twin["Id"], spec.name)
+        if not spec.labels or not spec.labels.items() <= labels.items() or state.has_ended:
             raise conflict
-        return ContainerHandle(str(twin["Id"]), spec.name)
+        return handle
 
     async def start(self, handle: ContainerHandle) -> None:
         """See `ContainerRuntime.start`."""
@@ -193,11 +194,8 @@ class DockerRuntime:
 
     async def inspect(self, handle: ContainerHandle) -> ContainerState:
         """See `ContainerRuntime.inspect`."""
-        return container_state(await self._show(handle))
-
-    async def _show(self, handle: ContainerHandle) -> Mapping[str, Any]:
         async with _asking(f"inspect {handle.name}", self._timeouts.inspect_s):
-            return await self._container(handle).show()
+            return container_state(await self._container(handle).show())
 
     async def signal(self, handle: ContainerHandle, signal: str) -> None:
         """See `ContainerRuntime.signal`."""
@@ -338,7 +336,7 @@ async def _asking(
     except (aiohttp.ClientError, OSError) as error:
         words = str(error) or type(error).__name__
         raise docker_errors.unavailable(verb, words) from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RuntimeFault(
             f"could not {verb}: the Docker Engine's answer was not understood ({error!r})",
             detail=repr(error),

@@ -132,7 +132,7 @@ class FakeRuntime:
     @staticmethod
     def _adopt(spec: ContainerSpec, twin: ScriptedContainer) -> ContainerHandle:
         is_same = bool(spec.labels) and spec.labels.items() <= twin.spec.labels.items()
-        if not is_same or twin.state.status == "exited":
+        if not is_same or twin.state.has_ended:
             raise NameConflict(f"the container name {spec.name} is taken by {twin.handle.id}")
         return twin.handle
 
