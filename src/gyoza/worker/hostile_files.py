@@ -65,6 +65,15 @@ def opened_folder(path: Path) -> Generator[int]:
         os.close(folder)
 
 
+@contextlib.contextmanager
+def closing(descriptor: int) -> Generator[int]:
+    """Close a descriptor at the end of the block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def open_subfolder(folder: int, name: str) -> int:
     """Open a folder inside a folder; the caller closes the descriptor.
 

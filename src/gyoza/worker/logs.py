@@ -54,6 +54,11 @@ class LogIntake:
         """The last words of both streams, at most 64 Ki characters."""
         return "".join(piece.text for piece in self._tail)
 
+    @property
+    def is_dropping(self) -> bool:
+        """The container writes more than passes right now."""
+        return self._dropped > 0
+
     def take(self, stream: Literal["stdout", "stderr"], data: bytes, now_s: float) -> list[Piece]:
         """Take the next bytes; returns what passes, marks included."""
         text = self._decoders[stream].decode(data)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, cast
 
 from gyoza.op import protocol
 from gyoza.wire import strict_json
+from gyoza.worker.nesting import MAX_VALUE_LEVELS, is_too_deep
 from gyoza.worker.pacing import TokenBucket
 
 EVENTS_PER_SECOND: Final = 100
@@ -81,6 +82,8 @@ def parse(line: bytes) -> OpEvent:
         return _refused(f"not an event: {error}")
     if not isinstance(value, dict):
         return _refused('not an event: expected an object such as {"type": "info", "msg": "hi"}')
+    if is_too_deep(value):
+        return _refused(f"not an event: nested deeper than {MAX_VALUE_LEVELS} levels")
     return _event(cast("dict[str, Any]", value))
 
 

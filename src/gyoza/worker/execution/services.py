@@ -1,0 +1,50 @@
+"""What the stages work with: one set for all attempts of a worker.
+
+Only the handing over; each part lives in its own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gyoza.worker.clock import Clock
+from gyoza.worker.health import Health
+from gyoza.worker.identity import Identity
+from gyoza.worker.journal import Journal
+from gyoza.worker.runtime.interface import ContainerRuntime
+from gyoza.worker.server_port import ServerPort
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The parts that attempts share.
+
+    Attributes:
+        state_dir: Where work folders are made.
+        cluster_id: As the server names itself; "" before registration.
+        container_uid: Whom containers run as.
+        container_gid: Their group.
+        starting: Limits how many containers are being started at one time.
+        image_locks: One per image, so that it is pulled once.
+        draw: Jitter of pauses.
+    """
+
+    runtime: ContainerRuntime
+    server: ServerPort
+    clock: Clock
+    journal: Journal
+    identity: Identity
+    health: Health
+    state_dir: Path
+    container_uid: int
+    container_gid: int
+    starting: asyncio.Semaphore
+    draw: random.Random
+    cluster_id: str = ""
+    image_locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )

@@ -1,0 +1,167 @@
+"""Fourth stage: stay with the container until it is dead, by itself or because it was told to.
+
+A stop is `cancel.json`, SIGTERM, the grace, SIGKILL; some orders go straight to SIGKILL. Nothing
+after this stage begins before the container is confirmed dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from gyoza.models.timestamps import format_time
+from gyoza.op import protocol
+from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.failures import StageFailure
+from gyoza.worker.execution.followers import EventFollower, LogFollower, watch_disk
+from gyoza.worker.execution.services import Services
+from gyoza.worker.execution.stop import StopKind, StopOrder
+from gyoza.worker.runtime.interface import ContainerGone, ContainerState, RuntimeFault
+from gyoza.worker.waiting import Backoff, end, first_of
+
+PHASE: Final = "STOPPING"
+LOG_PATIENCE_S: Final = 2.0
+UNKILLABLE_AFTER_S: Final = 120.0
+KILL_AGAIN_EVERY_S: Final = 10.0
+ENGINE_PATIENCE_S: Final = 600.0
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class FollowOutput:
+    """Waits for the end of the container, beside those who read what it writes.
+
+    Args:
+        services: Of the worker.
+    """
+
+    name: Final = "follow_output"
+    is_always_entered: Final = False
+    is_interruptible: Final = False
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def enter(self, context: ExecutionContext) -> None:
+        """See `Stage.enter`."""
+        logs = LogFollower(context, self._services)
+        events = EventFollower(context, self._services)
+        reading = asyncio.ensure_future(logs.follow())
+        beside = [
+            asyncio.ensure_future(events.follow()),
+            asyncio.ensure_future(watch_disk(context, self._services)),
+            asyncio.ensure_future(self._watch_time(context)),
+        ]
+        try:
+            state = await self._end_of(context)
+            context.state, context.exit_code = state, state.exit_code
+            await end(*beside)
+            await events.finish()
+            await first_of(asyncio.wait([reading]), self._services.clock.sleep(LOG_PATIENCE_S))
+            logs.finish(is_whole=reading.done())
+        finally:
+            await end(reading, *beside)
+            events.close()
+
+    async def exit(self, context: ExecutionContext) -> None:
+        """See `Stage.exit`: `enter` lets go of everything itself."""
+
+    async def _end_of(self, context: ExecutionContext) -> ContainerState:
+        waiting = asyncio.ensure_future(self._wait(context))
+        try:
+            await first_of(asyncio.wait([waiting]), context.stop.requested.wait())
+            if not waiting.done():
+                await self._stop(context, waiting)
+            return await waiting
+        finally:
+            await end(waiting)
+
+    async def _wait(self, context: ExecutionContext) -> ContainerState:
+        """Wait for the end, across restarts of the engine."""
+        clock = self._services.clock
+        backoff = Backoff(self._services.draw, most_s=5.0)
+        lost_s: float | None = None
+        while True:
+            try:
+                return await self._services.runtime.wait(context.container)
+            except ContainerGone:
+                raise
+            except RuntimeFault as fault:
+                context.engine_broke = True
+                lost_s = clock.monotonic() if lost_s is None else lost_s
+                if clock.monotonic() - lost_s > ENGINE_PATIENCE_S:
+                    raise StageFailure("ENGINE_FAILURE", f"the engine is lost: {fault}") from fault
+                await clock.sleep(backoff.next_s())
+
+    async def _watch_time(self, context: ExecutionContext) -> None:
+        run_s = context.settings.timeouts.run_s
+        if run_s is not None:
+            await self._services.clock.sleep(run_s)
+            message = f"the op ran for longer than {run_s:g} s; raise timeouts.run_s if it may"
+            context.stop.request(StopOrder(StopKind.RUN_TIMEOUT, message))
+
+    async def _stop(
+        self, context: ExecutionContext, waiting: asyncio.Future[ContainerState]
+    ) -> None:
+        context.report.phase(PHASE)
+        if not context.stop.at_once.is_set():
+            await self._ask(context)
+            await first_of(
+                asyncio.wait([waiting]),
+                context.stop.at_once.wait(),
+                self._services.clock.sleep(_grace_s(context)),
+            )
+        if not waiting.done():
+            await self._kill(context, waiting)
+        context.carried_out = context.stop.order
+
+    async def _ask(self, context: ExecutionContext) -> None:
+        """Tell the op why and until when, then that it shall end."""
+        order = context.stop.order
+        try:
+            await asyncio.to_thread(
+                context.folder.write_in, protocol.CANCEL_FILE, self._cancellation(context, order)
+            )
+            await self._services.runtime.signal(context.container, "SIGTERM")
+        except (RuntimeFault, OSError) as error:
+            # Whatever became of the request, the kill comes when the grace is over.
+            _log.warning("could not ask to end", run=context.oprun_id, why=str(error))
+
+    def _cancellation(self, context: ExecutionContext, order: StopOrder | None) -> dict[str, Any]:
+        ends = self._services.clock.now() + timedelta(seconds=_grace_s(context))
+        return {
+            "reason": order.kind.name if order else StopKind.CANCEL.name,
+            "message": order.message if order else "",
+            "deadline": format_time(ends),
+        }
+
+    async def _kill(
+        self, context: ExecutionContext, waiting: asyncio.Future[ContainerState]
+    ) -> None:
+        clock = self._services.clock
+        began_s = clock.monotonic()
+        while not waiting.done():
+            if clock.monotonic() - began_s > UNKILLABLE_AFTER_S:
+                raise self._unkillable(context)
+            try:
+                await self._services.runtime.kill(context.container)
+            except RuntimeFault as fault:
+                _log.warning("could not kill", run=context.oprun_id, why=str(fault))
+            await first_of(asyncio.wait([waiting]), clock.sleep(KILL_AGAIN_EVERY_S))
+
+    def _unkillable(self, context: ExecutionContext) -> StageFailure:
+        name = context.container.name
+        self._services.health.quarantine(
+            f"container {name} does not die; look for its processes with `docker top {name}`, "
+            "then restart the worker"
+        )
+        after_s = UNKILLABLE_AFTER_S
+        return StageFailure(
+            "ENGINE_FAILURE", f"container {name} is alive {after_s:g} s after SIGKILL"
+        )
+
+
+def _grace_s(context: ExecutionContext) -> float:
+    return min(context.settings.grace_s, protocol.MAX_GRACE_S)

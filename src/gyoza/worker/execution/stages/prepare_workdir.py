@@ -1,0 +1,59 @@
+"""First stage: the attempt's folder with its inputs, and a durable note that it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gyoza.op import protocol
+from gyoza.wire.messages import ArtifactRef
+from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.input_files import fetch_file, with_files_staged
+from gyoza.worker.execution.services import Services
+from gyoza.worker.server_port import ServerAway
+from gyoza.worker.waiting import Backoff
+
+
+class PrepareWorkdir:
+    """Makes `in/`, `out/` and the hosts file, and writes `input.json`.
+
+    Args:
+        services: Of the worker.
+    """
+
+    name: Final = "prepare_workdir"
+    is_always_entered: Final = False
+    is_interruptible: Final = True
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def enter(self, context: ExecutionContext) -> None:
+        """See `Stage.enter`."""
+        services = self._services
+        await asyncio.to_thread(context.folder.make, services.container_uid, services.container_gid)
+
+        async def fetch(reference: ArtifactRef) -> str:
+            return await self._fetch(context, reference)
+
+        assignment = context.assignment
+        context.inputs = await with_files_staged(assignment.inputs, assignment.input_specs, fetch)
+        await asyncio.to_thread(self._write, context)
+
+    async def exit(self, context: ExecutionContext) -> None:
+        """See `Stage.exit`: nothing is held."""
+
+    def _write(self, context: ExecutionContext) -> None:
+        context.folder.write_in(protocol.INPUT_FILE, context.inputs)
+        # Before any container: a successor must know of it after whatever happens from here on.
+        self._services.journal.sync()
+
+    async def _fetch(self, context: ExecutionContext, reference: ArtifactRef) -> str:
+        folder = context.folder.inner / protocol.FILES
+        backoff = Backoff(self._services.draw)
+        while True:
+            try:
+                return await fetch_file(self._services.server, folder, reference)
+            except ServerAway:
+                # Without the server nothing is lost by waiting: it will take no result either.
+                await self._services.clock.sleep(backoff.next_s())

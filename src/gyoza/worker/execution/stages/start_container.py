@@ -1,0 +1,177 @@
+"""Third stage: make the container as the op and the house's policy want it, and start it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from gyoza.models.timestamps import format_time
+from gyoza.op import protocol
+from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.services import Services
+from gyoza.worker.execution.workdir import WorkFolder
+from gyoza.worker.runtime.interface import (
+    ContainerHandle,
+    ContainerSpec,
+    EngineTimeout,
+    EngineUnavailable,
+    Mount,
+)
+from gyoza.worker.waiting import ignoring_cancellation
+
+PHASE: Final = "STARTING"
+LABEL: Final = "org.gyoza."
+_DEFAULT_RAM_MB: Final = 512
+
+
+class StartContainer:
+    """Makes and starts the container; few at a time, since the engine only gets slower beyond.
+
+    Args:
+        services: Of the worker.
+    """
+
+    name: Final = "start_container"
+    is_always_entered: Final = False
+    is_interruptible: Final = True
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def enter(self, context: ExecutionContext) -> None:
+        """See `Stage.enter`."""
+        context.report.phase(PHASE)
+        async with self._services.starting:
+            self._describe(context)
+            context.handle = await self._create(self._spec(context))
+            assignment = context.assignment
+            self._services.journal.created(
+                assignment.run_id, assignment.fence, context.handle.to_dict()
+            )
+            if context.stop.requested.is_set():
+                return
+            context.has_started = True
+            await self._start(context.handle)
+        context.report.event("STARTED", "container started", _started(context))
+
+    async def exit(self, context: ExecutionContext) -> None:
+        """See `Stage.exit`: the container stays for `clean_up`, nothing else is held."""
+
+    async def _create(self, spec: ContainerSpec) -> ContainerHandle:
+        # Not to be cut off in between: what the engine has made must be known by its handle.
+        runtime = self._services.runtime
+        try:
+            return await ignoring_cancellation(runtime.create(spec))
+        except (EngineTimeout, EngineUnavailable):
+            # It may have been made; asking once more for the same name finds it.
+            return await runtime.create(spec)
+
+    async def _start(self, handle: ContainerHandle) -> None:
+        runtime = self._services.runtime
+        try:
+            await runtime.start(handle)
+        except (EngineTimeout, EngineUnavailable):
+            # Starting an ended container would run the op twice: look first.
+            state = await runtime.inspect(handle)
+            if state.started_at is None:
+                await runtime.start(handle)
+
+    def _describe(self, context: ExecutionContext) -> None:
+        """Settle what is only known now: deadline, variables, mounts; and tell the op."""
+        run_s = context.settings.timeouts.run_s
+        now = self._services.clock.now()
+        ends = [at for at in (context.deadline, _after(now, run_s)) if at is not None]
+        deadline = format_time(min(ends)) if ends else None
+        context.env_vars.update(variables(context, deadline))
+        context.volumes[:] = mounts(context.folder, has_network=context.settings.network)
+        context.folder.write_in(protocol.CONTEXT_FILE, description(context, deadline))
+
+    def _spec(self, context: ExecutionContext) -> ContainerSpec:
+        assignment, settings = context.assignment, context.settings
+        ram_mb = context.constraints.ram_mb or _DEFAULT_RAM_MB
+        return ContainerSpec(
+            name=f"gyoza-{assignment.run_id}-{assignment.attempt}-{assignment.fence}",
+            image=context.image,
+            command=settings.command,
+            env=dict(context.env_vars),
+            labels=labels(context, self._services),
+            mounts=tuple(context.volumes),
+            user=f"{self._services.container_uid}:{self._services.container_gid}",
+            memory_mb=ram_mb,
+            cpus=float(context.constraints.cpu or 1),
+            # Both count as the container's memory, so they can only be a share of it.
+            shm_mb=min(max(ram_mb // 4, 16), 8192),
+            tmpfs_mb=max(ram_mb // 2, 16),
+            network=settings.network,
+            gpu_uuids=(assignment.gpu_uuid,) if assignment.gpu_uuid else (),
+            stop_grace_s=int(min(settings.grace_s, protocol.MAX_GRACE_S)),
+        )
+
+
+def variables(context: ExecutionContext, deadline: str | None) -> dict[str, str]:
+    """The container's variables: where and which, how many threads; no inputs, no secrets."""
+    threads = str(max(1, int(context.constraints.cpu or 1)))
+    found = {
+        protocol.ENV_DIR: protocol.DIR,
+        protocol.ENV_RUN_ID: context.assignment.run_id,
+        protocol.ENV_ATTEMPT: str(context.assignment.attempt),
+        protocol.ENV_HOME: protocol.HOME,
+    }
+    found |= dict.fromkeys(protocol.THREAD_VARIABLES, threads)
+    return found if deadline is None else {**found, protocol.ENV_DEADLINE: deadline}
+
+
+def mounts(folder: WorkFolder, *, has_network: bool) -> list[Mount]:
+    """What a container sees of this machine."""
+    found = [
+        Mount(str(folder.inner), f"{protocol.DIR}/{protocol.IN}"),
+        Mount(str(folder.outer), f"{protocol.DIR}/{protocol.OUT}", read_only=False),
+    ]
+    # Without a network the engine writes no hosts file, and localhost would not resolve.
+    return found if has_network else [*found, Mount(str(folder.hosts), "/etc/hosts")]
+
+
+def labels(context: ExecutionContext, services: Services) -> dict[str, str]:
+    """What the container is found by after a crash."""
+    assignment, identity = context.assignment, services.identity
+    named = {
+        "managed": "1",
+        "cluster": services.cluster_id,
+        "worker": identity.worker_id,
+        "machine": identity.machine_id,
+        "boot": identity.boot_id,
+        "run": assignment.run_id,
+        "attempt": str(assignment.attempt),
+        "fence": str(assignment.fence),
+    }
+    return {f"{LABEL}{name}": value for name, value in named.items()}
+
+
+def description(context: ExecutionContext, deadline: str | None) -> dict[str, Any]:
+    """What the op may know of its run: `in/context.json`."""
+    assignment = context.assignment
+    return {
+        "protocol": protocol.VERSION,
+        "run_id": assignment.run_id,
+        "attempt": assignment.attempt,
+        "op": assignment.op_definition,
+        "op_version": assignment.op_version,
+        "image": assignment.image,
+        "image_digest": _digest(context),
+        "deadline": deadline,
+        "granted": context.constraints.to_dict(),
+        "gpu_uuids": [assignment.gpu_uuid] if assignment.gpu_uuid else [],
+    }
+
+
+def _digest(context: ExecutionContext) -> str | None:
+    info = context.image_info
+    return None if info is None else info.repo_digest or info.id
+
+
+def _started(context: ExecutionContext) -> dict[str, Any]:
+    return {"image_digest": _digest(context), "gpu_uuid": context.assignment.gpu_uuid}
+
+
+def _after(now: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)
