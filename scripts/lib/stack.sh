@@ -74,9 +74,10 @@ run_example() {
   op=$(sed -n 's/^id: *//p' "$ROOT/examples/$folder/gyoza.yml")
   say "Deploying and running $op"
   gyoza deploy "$ROOT/examples/$folder" || fail "examples/$folder could not be deployed"
-  gyoza run "$op" "$@" --json >"$document" </dev/null \
+  gyoza run "$op" "$@" </dev/null \
     || fail "the run of $op did not complete (exit code $?)" "the server's output: $RUN/gyoza-dev.log"
-  gyoza show "$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["id"])' "$document")"
+  gyoza show @last
+  gyoza show @last --json >"$document"
   python "$ROOT/scripts/lib/compare_outputs.py" "$document" "$ROOT/examples/$folder/expected" \
     || fail "the outputs of $op are not those in examples/$folder/expected"
 }
