@@ -347,13 +347,6 @@ class ShuttingDown(ServerError):
     title = "The server is shutting down"
 
 
-class Superseded(Exception):
-    """Somebody else wrote the same row first; the store rolls back and runs the work again.
-
-    No refusal: nobody outside the server sees it while one of the repeated attempts succeeds.
-    """
-
-
 def _summary(faults: Sequence[Fault]) -> str:
     shown = "; ".join(f"{fault.pointer or 'body'}: {fault.message}" for fault in faults[:_SHOWN])
     more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""

@@ -60,11 +60,9 @@ def worker_documents(
         {
             "worker_id": worker.worker_id,
             "name": worker.name,
+            "fits": not by_worker[worker.worker_id],
             "ever": could_ever(refusals.shape, worker),
-            "reasons": [
-                {"check": reason.check, "text": reason.text, "ever": reason.ever}
-                for reason in by_worker[worker.worker_id]
-            ],
+            "reasons": [reason.text for reason in by_worker[worker.worker_id]],
         }
         for worker in ordered
     ]

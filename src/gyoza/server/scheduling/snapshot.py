@@ -32,14 +32,12 @@ class PendingRun:
 
     Attributes:
         run_id: The run.
-        version: Of its row when it was read; a changed run is not placed.
         priority: Higher first.
         created_at: Older first among equals.
         shape: What it needs.
     """
 
     run_id: str
-    version: int
     priority: int
     created_at: datetime
     shape: Shape

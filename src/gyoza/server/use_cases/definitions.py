@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from gyoza.models import OpDefinition
+from gyoza.server.errors import InvalidInput, OpNotFound, VersionConflict, VersionNotFound
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.paging import PageQuery
+from gyoza.server.use_cases.op_rules import definition_from
+from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
 from gyoza.wire.messages import PutDefinition
 
 
@@ -21,7 +25,18 @@ def put_definition(uow: UnitOfWork, command: PutDefinition) -> tuple[OpDefinitio
         InvalidInput: With every fault of the document as a JSON pointer.
         VersionConflict: The version is registered with other content.
     """
-    raise NotImplementedError
+    definition, faults = definition_from(command, uow.now())
+    if definition is None:
+        raise InvalidInput(faults)
+    known = uow.definitions.find(definition.id, definition.version)
+    if known is None:
+        uow.definitions.add(definition)
+        return definition, True
+    differing = _differing_fields(known, definition)
+    if differing:
+        raise VersionConflict(definition.id, definition.version, differing)
+    uow.definitions.make_current(definition.id, definition.version)
+    return known, False
 
 
 def get_definition(uow: UnitOfWork, op_id: str, version: str | None = None) -> OpDefinition:
@@ -31,7 +46,12 @@ def get_definition(uow: UnitOfWork, op_id: str, version: str | None = None) -> O
         OpNotFound: No op has this id.
         VersionNotFound: The op has no such version.
     """
-    raise NotImplementedError
+    definition = uow.definitions.find(op_id, version)
+    if definition is not None:
+        return definition
+    if version is not None and uow.definitions.exists(op_id):
+        raise VersionNotFound(op_id, version)
+    raise OpNotFound(op_id)
 
 
 def list_definitions(
@@ -42,7 +62,10 @@ def list_definitions(
     Raises:
         InvalidRequest: The page token is not one of ours.
     """
-    raise NotImplementedError
+    found = uow.definitions.list_current(
+        include_archived=include_archived, after_id=key_in(query.token), limit=query.limit + 1
+    )
+    return cut_page(found, query.limit, lambda definition: definition.id)
 
 
 def list_versions(uow: UnitOfWork, op_id: str) -> list[OpDefinition]:
@@ -51,7 +74,10 @@ def list_versions(uow: UnitOfWork, op_id: str) -> list[OpDefinition]:
     Raises:
         OpNotFound: No op has this id.
     """
-    raise NotImplementedError
+    found = uow.definitions.list_versions(op_id)
+    if not found:
+        raise OpNotFound(op_id)
+    return found
 
 
 def archive_definition(uow: UnitOfWork, op_id: str) -> None:
@@ -60,4 +86,17 @@ def archive_definition(uow: UnitOfWork, op_id: str) -> None:
     Raises:
         OpNotFound: No op has this id.
     """
-    raise NotImplementedError
+    if not uow.definitions.exists(op_id):
+        raise OpNotFound(op_id)
+    uow.definitions.archive(op_id)
+
+
+def _differing_fields(known: OpDefinition, given: OpDefinition) -> list[str]:
+    old, new = known.to_dict(), given.to_dict()
+    names = (old.keys() | new.keys()) - {"createdAt", "updatedAt"}
+    return sorted(name for name in names if _form(old.get(name)) != _form(new.get(name)))
+
+
+def _form(value: object) -> str:
+    # As text, because to Python True, 1 and 1.0 are the same and to JSON they are not.
+    return json.dumps(value, sort_keys=True)

@@ -16,4 +16,13 @@ def run_document(run: OpRun, *, events: bool = False) -> JsonObject:
         run: The run with its attempts.
         events: Whether `attempts[].events` are shown; the run must have been read with them.
     """
-    raise NotImplementedError
+    document = run.to_dict()
+    if not events:
+        for attempt in document["attempts"]:
+            del attempt["events"]
+    document["progress"] = run.progress
+    document["outputs"] = run.outputs
+    document["execution_summary"] = run.execution_summary.to_dict()
+    document["attempt"] = run.current_attempt.attempt
+    document["worker_id"] = run.worker_id
+    return document

@@ -8,10 +8,13 @@ and both times finds the stored answer. A refused command stores nothing and may
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gyoza.server.errors import IdempotencyMismatch
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.wire import strict_json
 from gyoza.wire.messages import JsonObject
 
 
@@ -45,7 +48,11 @@ class Answer:
 
 def hash_of(*parts: bytes) -> str:
     """Return the SHA-256 of a request's parts, in hex."""
-    raise NotImplementedError
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def once(
@@ -64,4 +71,14 @@ def once(
     Raises:
         IdempotencyMismatch: The key was used for another request.
     """
-    raise NotImplementedError
+    if key is None:
+        return command(), False
+    known = uow.idempotency.find(key.scope, key.key)
+    if known is None:
+        answer = command()
+        body = strict_json.dumps_text(answer.body)
+        uow.idempotency.put(key.scope, key.key, key.request_hash, answer.status, body)
+        return answer, False
+    if known.request_hash != key.request_hash:
+        raise IdempotencyMismatch(key.key)
+    return Answer(known.status, strict_json.loads(known.body)), True

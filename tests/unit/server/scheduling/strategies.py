@@ -61,7 +61,6 @@ def runs() -> SearchStrategy[PendingRun]:
     return st.builds(
         PendingRun,
         run_id=st.integers(0, 999).map("run_{:03}".format),
-        version=st.just(1),
         priority=st.integers(0, 2),
         created_at=st.integers(0, 3).map(lambda seconds: NOON + timedelta(seconds=seconds)),
         shape=shapes(),

@@ -7,7 +7,7 @@ from tests.unit.server.scheduling.strategies import NOON
 
 
 def refusals_of(shape: Shape, *workers: WorkerSnapshot) -> Refusals:
-    run = PendingRun("run_a", 1, 5, NOON, shape)
+    run = PendingRun("run_a", 5, NOON, shape)
     return plan(Snapshot(NOON, (run,), workers)).unplaced[0].refusals
 
 
@@ -50,13 +50,15 @@ def test_each_worker_is_listed_by_name_with_its_reasons() -> None:
         {
             "worker_id": "w2",
             "name": "a",
+            "fits": False,
             "ever": True,
-            "reasons": [{"check": "state", "text": "is SILENT", "ever": True}],
+            "reasons": ["is SILENT"],
         },
         {
             "worker_id": "w1",
             "name": "z",
+            "fits": False,
             "ever": False,
-            "reasons": [{"check": "cpu", "text": "needs 2 CPU, 1 of 1 free", "ever": False}],
+            "reasons": ["needs 2 CPU, 1 of 1 free"],
         },
     ]

@@ -22,7 +22,7 @@ from tests.unit.server.scheduling.strategies import NOON, snapshots
 
 
 def a_run(name: str, shape: Shape = Shape(cpu=1), **given: Any) -> PendingRun:  # noqa: B008
-    neutral: dict[str, Any] = {"version": 1, "priority": 5, "created_at": NOON}
+    neutral: dict[str, Any] = {"priority": 5, "created_at": NOON}
     return PendingRun(run_id=name, shape=shape, **{**neutral, **given})
 
 

@@ -1,0 +1,123 @@
+"""Reading a snapshot for the planner, and applying its plan under guards.
+
+The plan is optimistic: it rests on what was true when the snapshot was taken. Applying is safe: it
+locks the worker, counts its reservations again and places a run only if it still waits; whatever
+changed in between is skipped and planned again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from gyoza.models import OpRun, OpRunState
+from gyoza.server.scheduling.feasibility import Room, fits
+from gyoza.server.scheduling.planner import Placement
+from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
+from gyoza.server.settings import Settings
+from gyoza.server.storage import records
+from gyoza.server.storage.records import Reservation
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.worker_states import worker_snapshot
+
+
+def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
+    """Read what a plan rests on, as of one moment."""
+    now = uow.now()
+    pending = uow.runs.pending_window(settings.plan_window, now)
+    reserved = uow.assignments.reserved_by_worker()
+    workers = tuple(
+        worker_snapshot(worker, reserved.get(worker.id, ()), now, settings)
+        for worker in uow.workers.list()
+    )
+    shapes: dict[Shape, Shape] = {}
+    return Snapshot(now, tuple(_pending(run, shapes, settings) for run in pending), workers)
+
+
+def apply_placements(
+    uow: UnitOfWork, placements: Sequence[Placement], settings: Settings
+) -> list[str]:
+    """Assign what still can be; the runs' workers are woken after the commit.
+
+    Args:
+        uow: The unit of work.
+        placements: Of one plan, in its order.
+        settings: The lease.
+
+    Returns:
+        The ids of the runs that were assigned.
+    """
+    rooms: dict[str, Room | None] = {}
+    runs = {run.id: run for run in uow.runs.get_many(each.run.run_id for each in placements)}
+    assigned: list[tuple[OpRun, Reservation]] = []
+    for each in placements:
+        if each.worker_id not in rooms:
+            rooms[each.worker_id] = _room(uow, each.worker_id, settings)
+        room, run = rooms[each.worker_id], runs.get(each.run.run_id)
+        if room is None or run is None or not _still_waits(run, uow.now()):
+            continue
+        if fits(each.run.shape, room):
+            assigned.append((run, _assign(run, each.run.shape, room, uow.now())))
+    _record(uow, assigned, uow.now() + timedelta(seconds=settings.lease_s))
+    return [run.id for run, _ in assigned]
+
+
+def _room(uow: UnitOfWork, worker_id: str, settings: Settings) -> Room | None:
+    uow.workers.lock(worker_id)
+    worker = uow.workers.find(worker_id)
+    if worker is None or worker.removed:
+        return None
+    reserved = uow.assignments.reserved_on(worker_id)
+    return Room(worker_snapshot(worker, reserved, uow.now(), settings))
+
+
+def _still_waits(run: OpRun, now: datetime) -> bool:
+    return run.state is OpRunState.PENDING and (run.due_at is None or run.due_at <= now)
+
+
+def _assign(run: OpRun, shape: Shape, room: Room, now: datetime) -> Reservation:
+    gpu = room.take(shape)
+    worker_id = room.worker.worker_id
+    run.assign(worker_id, now=now, gpu_uuid=gpu.uuid if gpu else None)
+    run.execution_summary.gpu_id = gpu.index if gpu else None
+    return Reservation(
+        run_id=run.id,
+        fence=run.fence,
+        worker_id=worker_id,
+        cpu=shape.cpu,
+        ram_mb=shape.ram_mb,
+        vram_mb=shape.vram_mb,
+        gpu_uuid=gpu.uuid if gpu else None,
+    )
+
+
+def _record(
+    uow: UnitOfWork, assigned: Sequence[tuple[OpRun, Reservation]], lease_ends: datetime
+) -> None:
+    uow.runs.save_many([run for run, _ in assigned])
+    uow.assignments.reserve(*(reservation for _, reservation in assigned))
+    for run, reservation in assigned:
+        attempt = run.current_attempt.attempt
+        uow.assignments.open(run.id, attempt, run.fence, reservation.worker_id, lease_ends)
+
+
+def _pending(run: records.PendingRun, shapes: dict[Shape, Shape], settings: Settings) -> PendingRun:
+    shape = shape_of(run.cpu, run.ram_mb, run.vram_mb, run.selectors, settings)
+    # One object per shape: the planner compares them a great many times.
+    return PendingRun(run.run_id, run.priority, run.created_at, shapes.setdefault(shape, shape))
+
+
+def shape_of(
+    cpu: int | None,
+    ram_mb: int | None,
+    vram_mb: int | None,
+    selectors: dict[str, str],
+    settings: Settings,
+) -> Shape:
+    """Return what a run needs; the defaults stand in where an old row names nothing."""
+    return Shape(
+        cpu=settings.default_cpu if cpu is None else cpu,
+        ram_mb=settings.default_ram_mb if ram_mb is None else ram_mb,
+        vram_mb=vram_mb or 0,
+        selectors=tuple(sorted(selectors.items())),
+    )

@@ -1,0 +1,137 @@
+"""Whether a failed attempt is followed by another, and when: one pure decision.
+
+Two budgets: failures of the user's code use up `max_attempts`; failures of the machinery do not,
+and have a bound of their own. Why: docs/decisions/0005-two-retry-budgets.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, TypeAlias
+
+from gyoza.models import OpRun
+from gyoza.server.settings import Settings
+
+MACHINERY: Final = frozenset(
+    {
+        "TRY_AGAIN",
+        "PULL_TIMEOUT",
+        "PULL_FAILED",
+        "ENGINE_FAILURE",
+        "WORKER_LOST",
+        "INPUT_CORRUPT",
+        "WORKER_ERROR",
+    }
+)
+HOPELESS: Final = frozenset(
+    {
+        "OUTPUT_MISSING",
+        "OUTPUT_INVALID",
+        "BAD_INPUT",
+        "IMAGE_NOT_FOUND",
+        "IMAGE_DENIED",
+        "START_FAILED",
+        "QUEUE_TIMEOUT",
+        "TOTAL_TIMEOUT",
+    }
+)
+_CHARGED: Final = frozenset({"USER_ERROR", "OOM", "RUN_TIMEOUT", "DISK_LIMIT"}) | HOPELESS
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed, as far as a retry depends on it.
+
+    Attributes:
+        reason: One of the reasons of docs/architecture/contracts.md.
+        charged: Whether it uses up one of `max_attempts`.
+        retryable: False when the op itself said that another attempt cannot help.
+        retry_after_ms: The op's own wish for the pause; None when it has none.
+    """
+
+    reason: str
+    charged: bool = True
+    retryable: bool = True
+    retry_after_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another attempt follows.
+
+    Attributes:
+        due_at: Not before.
+        reason: Why, in words.
+    """
+
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoRetry:
+    """The run ends here; `reason` says why, in words."""
+
+    reason: str
+
+
+Decision: TypeAlias = Retry | NoRetry
+
+
+def is_charged(reason: str, said: bool) -> bool:  # noqa: FBT001 - the worker's own word
+    """Whether a failure is the user's: by the table; for a reason it lacks, as the worker said."""
+    if reason in MACHINERY:
+        return False
+    return said or reason in _CHARGED
+
+
+def decide_retry(
+    run: OpRun, failure: Failure, *, now: datetime, random: Random, settings: Settings
+) -> Decision:
+    """Decide what follows the failure of a run's current attempt, which is not closed yet.
+
+    Args:
+        run: The run with all its attempts.
+        failure: How the current one failed.
+        now: The moment of the failure.
+        random: Gives the jitter.
+        settings: The bounds and backoffs.
+    """
+    if not failure.charged:
+        return _after_machinery(run, failure, now, settings)
+    used = 1 + sum(attempt.charged for attempt in run.attempts[:-1])
+    allowed = run.retry_policy.max_attempts
+    if failure.reason in HOPELESS:
+        return NoRetry(f"{failure.reason} is not retried: another attempt would end the same way")
+    if not failure.retryable:
+        return NoRetry("the op said that another attempt cannot help")
+    if used >= allowed:
+        return NoRetry(f"attempt {used} of {allowed} failed")
+    # Full jitter: many runs that failed together do not come back together.
+    spread_s = _doubled(run.retry_policy.backoff_ms / 1000, used - 1, settings.max_backoff_s)
+    pause_s = max(random.random() * spread_s, _wish_s(failure, settings))
+    return Retry(now + timedelta(seconds=pause_s), f"attempt {used} of {allowed} failed")
+
+
+def _after_machinery(run: OpRun, failure: Failure, now: datetime, settings: Settings) -> Decision:
+    lost = 1 + sum(not attempt.charged for attempt in run.attempts[:-1])
+    if lost >= settings.machinery_attempts:
+        return NoRetry(f"the machinery failed it {lost} times, last by {failure.reason}")
+    backoff_s = _doubled(settings.machinery_backoff_s, lost - 1, settings.max_backoff_s)
+    pause_s = max(backoff_s, _wish_s(failure, settings))
+    return Retry(
+        now + timedelta(seconds=pause_s),
+        f"{failure.reason} is not the op's fault; uncharged attempt {lost} of at most "
+        f"{settings.machinery_attempts}",
+    )
+
+
+def _doubled(first_s: float, times: int, cap_s: float) -> float:
+    # Bounded exponent: max_attempts has no upper bound and 2.0 ** 5000 overflows.
+    return min(first_s * 2.0 ** min(times, 64), cap_s)
+
+
+def _wish_s(failure: Failure, settings: Settings) -> float:
+    return min((failure.retry_after_ms or 0) / 1000, settings.max_backoff_s)

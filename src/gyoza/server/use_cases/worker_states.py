@@ -1,0 +1,96 @@
+"""How well a worker is, told from its record and the time: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from gyoza.models.timestamps import format_time
+from gyoza.server.scheduling.snapshot import GpuSnapshot, WorkerSnapshot, WorkerState
+from gyoza.server.settings import Settings
+from gyoza.server.storage.records import Reservation, WorkerRecord
+from gyoza.wire.messages import WorkerView
+
+
+def state_of(worker: WorkerRecord, now: datetime, settings: Settings) -> tuple[WorkerState, str]:
+    """Return a worker's state, worst first, and why in words ("" when there is nothing to say)."""
+    silence_s = (now - worker.last_seen_at).total_seconds()
+    if silence_s > settings.lease_s:
+        return "LOST", f"not heard of for {silence_s:.0f} s"
+    if silence_s > settings.silent_after_s:
+        return "SILENT", f"not heard of for {silence_s:.0f} s"
+    if worker.problem:
+        return "UNHEALTHY", worker.problem
+    if worker.draining:
+        return "DRAINING", ""
+    return "READY", ""
+
+
+def worker_snapshot(
+    worker: WorkerRecord, reserved: Sequence[Reservation], now: datetime, settings: Settings
+) -> WorkerSnapshot:
+    """Return the worker as the planner sees it.
+
+    Args:
+        worker: The worker.
+        reserved: Its unfreed reservations.
+        now: The moment of the plan.
+        settings: When silence counts.
+    """
+    state, detail = state_of(worker, now, settings)
+    vram: dict[str | None, int] = {}
+    for each in reserved:
+        vram[each.gpu_uuid] = vram.get(each.gpu_uuid, 0) + each.vram_mb
+    gpus = tuple(
+        GpuSnapshot(gpu.uuid, gpu.index, gpu.vram_mb, gpu.used_mb, vram.get(gpu.uuid, 0))
+        for gpu in worker.capacity.gpus
+    )
+    return WorkerSnapshot(
+        worker_id=worker.id,
+        name=worker.name,
+        state=state,
+        cpu=worker.capacity.cpu,
+        ram_mb=worker.capacity.ram_mb,
+        gpus=gpus,
+        tags=worker.tags,
+        reserved_cpu=sum(each.cpu for each in reserved),
+        reserved_ram_mb=sum(each.ram_mb for each in reserved),
+        detail=detail,
+    )
+
+
+def worker_view(
+    worker: WorkerRecord,
+    reserved: Sequence[Reservation],
+    run_ids: Sequence[str],
+    now: datetime,
+    settings: Settings,
+) -> WorkerView:
+    """Return the worker as people see it.
+
+    Args:
+        worker: The worker.
+        reserved: Its unfreed reservations.
+        run_ids: What it holds.
+        now: The moment of the look.
+        settings: When silence counts.
+    """
+    state, detail = state_of(worker, now, settings)
+    return WorkerView(
+        id=worker.id,
+        name=worker.name,
+        state=state,
+        version=worker.version,
+        runtime=worker.runtime,
+        capacity=worker.capacity,
+        reserved={
+            "cpu": sum(each.cpu for each in reserved),
+            "ram_mb": sum(each.ram_mb for each in reserved),
+            "vram_mb": sum(each.vram_mb for each in reserved),
+        },
+        tags=worker.tags,
+        runs=list(run_ids),
+        registered_at=format_time(worker.registered_at),
+        last_seen_at=format_time(worker.last_seen_at),
+        detail=detail,
+    )
