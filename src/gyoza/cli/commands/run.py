@@ -1,0 +1,147 @@
+"""`gyoza run`: submit a run and follow it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gyoza.cli.exit_codes import ExitCode
+from gyoza.cli.failures import CliError
+from gyoza.cli.loading import context_of
+
+if TYPE_CHECKING:
+    from gyoza.cli.context import Context
+    from gyoza.client import GyozaClient
+    from gyoza.client.handles import RunHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked.
+
+    Attributes:
+        op: Op id; None for an image.
+        image: Reference of an image; None for an op.
+        inputs: `name=value` words.
+        input_file: JSON object of inputs.
+        priority: 0 to 100, higher first; None is the server's default.
+        tags: `key=value` words.
+        version: Of the op; None is the current one.
+        detach: Whether to return once it is submitted.
+        idempotency_key: The same key and request give the same run again.
+    """
+
+    op: str | None = None
+    image: str | None = None
+    inputs: tuple[str, ...] = ()
+    input_file: Path | None = None
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+    version: str | None = None
+    detach: bool = False
+    idempotency_key: str | None = None
+
+
+def command(
+    ctx: typer.Context,
+    *,
+    op: Annotated[str | None, typer.Argument(metavar="OP", help="Op id.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", "-i", metavar="NAME=VALUE", help="@file reads a file, @- standard input."
+        ),
+    ] = None,
+    input_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON object of inputs; - is stdin.")
+    ] = None,
+    image: Annotated[str | None, typer.Option(help="Run this image instead of an op.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(help="Higher first; default 5.", min=0, max=100)
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="To find the run by.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Of the op; default the current.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Submit only.")] = False,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key gives the same run again.")
+    ] = None,
+) -> int:
+    """Run an op, or an image, and follow it to its end.
+
+    Examples: gyoza run wordcount -i text=@book.txt; gyoza run shell -i command="uname -a" | jq .
+    """
+    options = Options(
+        op=op,
+        image=image,
+        inputs=tuple(inputs or ()),
+        input_file=input_file,
+        priority=priority,
+        tags=tuple(tag or ()),
+        version=version,
+        detach=detach,
+        idempotency_key=idempotency_key,
+    )
+    return run(options, context_of(ctx))
+
+
+def run(options: Options, context: Context) -> ExitCode:
+    """Submit, and follow unless detached.
+
+    Raises:
+        CliError: Neither an op nor an image is named, or both.
+    """
+    from gyoza.cli.endpoint import note_last_run
+    from gyoza.cli.following import follow
+
+    if (options.op is None) == (options.image is None):
+        raise CliError(
+            "name one thing to run: an OP, or an image with --image",
+            hint="`gyoza op list` shows the ops",
+        )
+    with context.client() as client:
+        handle = _submit(options, context, client)
+        note_last_run(context.state_dir, handle.id, client.settings.base_url)
+    if options.detach:
+        return _detached(handle, context)
+    return follow(handle.last_seen, context)
+
+
+def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandle:
+    from gyoza.cli.inputs import parse_inputs, uploader
+    from gyoza.cli.op_lookup import find_op
+    from gyoza.cli.tags import parse_tags
+    from gyoza.wire.messages import DEFAULT_PRIORITY
+
+    specs = find_op(client, options.op, options.version).input_specs.specs if options.op else {}
+    inputs = parse_inputs(
+        options.inputs,
+        options.input_file,
+        {name: spec.type for name, spec in specs.items()},
+        stdin=context.streams.stdin,
+        upload=uploader(client),
+    )
+    common: dict[str, Any] = {
+        "priority": DEFAULT_PRIORITY if options.priority is None else options.priority,
+        "tags": parse_tags(options.tags),
+        "idempotency_key": options.idempotency_key,
+    }
+    if options.op:
+        return client.run(options.op, inputs, version=options.version, **common)
+    return client.run_image(str(options.image), inputs, **common)
+
+
+def _detached(handle: RunHandle, context: Context) -> ExitCode:
+    from gyoza.cli.documents import run_document
+
+    output = context.output
+    if output.as_json:
+        output.json(run_document(handle.last_seen))
+    else:
+        output.data(handle.id)
+        output.hint(f"submitted; gyoza logs -f {handle.id}")
+    return ExitCode.OK

@@ -1,0 +1,120 @@
+"""From `-i name=value` and `--input-file` to the inputs of a run.
+
+How a word is read depends on what the op declares: text stays text, everything else is JSON.
+Whether the values are right is the server's business; it answers with every fault at once.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+
+from gyoza.cli.exit_codes import ExitCode
+from gyoza.cli.failures import CliError
+from gyoza.models.value_types import ARTIFACT_KEY, known_type
+from gyoza.wire import strict_json
+
+if TYPE_CHECKING:
+    from gyoza.client import GyozaClient
+
+_STDIN: Final = "-"
+Upload = Callable[[Path], dict[str, Any]]
+
+
+def parse_inputs(
+    pairs: Sequence[str],
+    file: Path | None,
+    types: Mapping[str, str],
+    *,
+    stdin: TextIO,
+    upload: Upload,
+) -> dict[str, Any]:
+    """Return the inputs.
+
+    Args:
+        pairs: `name=value`; `name=@path` reads a file, `name=@-` standard input, `name=@@x` is the
+            text `@x`.
+        file: JSON object of inputs; pairs go over it.
+        types: The declared type of each input.
+        stdin: For `@-`.
+        upload: Stores a file and gives the value that stands for it.
+
+    Raises:
+        CliError: A pair without `=`, a file that is not to be read, JSON that is none.
+    """
+    inputs = {} if file is None else _read_object(file, stdin)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise CliError(f"-i {pair!r} is not of the form name=value")
+        inputs[name] = _value(name, value, types.get(name), stdin, upload)
+    return inputs
+
+
+def uploader(client: GyozaClient) -> Upload:
+    """Return what stores a file on the server and gives its `{"$artifact": ...}`."""
+
+    def upload(path: Path) -> dict[str, Any]:
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        stored = client.put_artifact(path, media_type=media_type)
+        facts = {
+            "sha256": stored.sha256,
+            "size_bytes": stored.size_bytes,
+            "media_type": media_type,
+            "name": path.name,
+        }
+        return {ARTIFACT_KEY: facts}
+
+    return upload
+
+
+def _value(name: str, text: str, declared: str | None, stdin: TextIO, upload: Upload) -> Any:
+    known = known_type(declared) if declared else None
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        source = text[1:]
+        if known == "file" and source != _STDIN:
+            return upload(Path(source))
+        text = _read(source, stdin)
+    if known in {"string", "file"} and not _is_artifact(text, known):
+        return text
+    return _json_or_text(name, text, known)
+
+
+def _is_artifact(text: str, known: str) -> bool:
+    return known == "file" and text.lstrip().startswith("{")
+
+
+def _json_or_text(name: str, text: str, known: str | None) -> Any:
+    try:
+        return strict_json.loads(text)
+    except strict_json.StrictJsonError as error:
+        if known in {"object", "array"}:
+            raise CliError(f"-i {name}: {error}", ExitCode.INVALID) from error
+        return text
+
+
+def _read_object(file: Path, stdin: TextIO) -> dict[str, Any]:
+    try:
+        value = strict_json.loads(_read(str(file), stdin))
+    except strict_json.StrictJsonError as error:
+        raise CliError(f"{file}: {error}", ExitCode.INVALID) from error
+    if not isinstance(value, dict):
+        raise CliError(f"{file}: expected a JSON object of inputs", ExitCode.INVALID)
+    return cast("dict[str, Any]", value)
+
+
+def _read(source: str, stdin: TextIO) -> str:
+    if source == _STDIN:
+        return stdin.read()
+    try:
+        return Path(source).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise CliError(
+            f"{source} is not UTF-8 text",
+            ExitCode.INVALID,
+            hint="declare the input with type file to pass bytes",
+        ) from error

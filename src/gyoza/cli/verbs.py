@@ -1,0 +1,102 @@
+"""Every verb of the command, and the help page of the whole: a table, nothing loaded.
+
+Importing Typer takes several times as long as starting Python, so the page that people see most
+often is made from this table; a test compares it with what the verbs say themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Verb(NamedTuple):
+    """One verb.
+
+    Attributes:
+        words: What is typed after `gyoza`.
+        panel: The heading it stands under.
+        summary: One line; the first line of the verb's own help.
+    """
+
+    words: tuple[str, ...]
+    panel: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        """The module that holds it."""
+        return "gyoza.cli.commands." + ".".join(self.words)
+
+    @property
+    def name(self) -> str:
+        """The words as typed."""
+        return " ".join(self.words)
+
+
+DEVELOP: Final = "Develop"
+RUN: Final = "Run"
+OPERATE: Final = "Operate"
+
+VERBS: Final = (
+    Verb(("dev",), DEVELOP, "Start a server and a worker on this machine."),
+    Verb(("deploy",), DEVELOP, "Register an image and its gyoza.yml as a version of an op."),
+    Verb(("run",), RUN, "Run an op, or an image, and follow it to its end."),
+    Verb(("ps",), RUN, "List runs: those that are not over, or all."),
+    Verb(("show",), RUN, "Show everything about a run."),
+    Verb(("logs",), RUN, "Print a run's output."),
+    Verb(("cancel",), RUN, "Ask for runs to end."),
+    Verb(("retry",), RUN, "Give a failed or cancelled run a new attempt."),
+    Verb(("op", "list"), OPERATE, "List the registered ops."),
+    Verb(("op", "show"), OPERATE, "Show an op: its image, inputs, outputs and limits."),
+    Verb(("worker", "list"), OPERATE, "List the workers and what they have free."),
+    Verb(("worker", "start"), OPERATE, "Run a worker on this machine."),
+    Verb(("server", "start"), OPERATE, "Run a server on this machine."),
+)
+
+NOUNS: Final = {
+    "op": "What can be run.",
+    "worker": "Where it runs.",
+    "server": "What queues, schedules and records.",
+}
+
+GLOBAL_HELP: Final = (
+    ("--url URL", "Server; else GYOZA_SERVER_URL, a running `gyoza dev`, localhost:5555."),
+    ("--json", "JSON on standard output, with stable keys."),
+    ("-q, --quiet", "Ids only; no hints."),
+    ("--no-color", "No colour; so does NO_COLOR."),
+    ("--timeout SECONDS", "Wait at most so long for the server, or for a followed run."),
+    ("--debug", "Show the traceback of an error."),
+    ("-V, --version", "Print the version."),
+    ("-h, --help", "Print this page; after a verb, that verb's."),
+)
+
+EXAMPLES: Final = (
+    "gyoza dev",
+    "gyoza deploy examples/wordcount",
+    "gyoza run wordcount -i text=@book.txt",
+)
+
+
+_HEAD: Final = (
+    "Usage: gyoza [OPTIONS] VERB [ARGS]...\n\nRun functions as containers on your own machines."
+)
+
+
+def root_help() -> str:
+    """Return the help page of the whole command."""
+    rows = [(verb.panel, verb.name, verb.summary) for verb in VERBS]
+    panels = list(dict.fromkeys(panel for panel, _, _ in rows))
+    parts = [
+        _HEAD,
+        _section("Examples", [(line, "") for line in EXAMPLES]),
+        *(_section(p, [(name, text) for panel, name, text in rows if panel == p]) for p in panels),
+        _section("Options, before or after the verb", list(GLOBAL_HELP)),
+        "Exit codes and settings: docs/reference/cli.md",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:<{width}}  {text}".rstrip() for name, text in rows]
+    return "\n".join([f"{title}:", *lines])
