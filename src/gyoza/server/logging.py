@@ -15,8 +15,10 @@ import structlog
 from structlog.types import Processor
 
 REDACTED: Final = "[redacted]"
-_SECRET: Final = re.compile(r"(^|_|-)(key|token|secret|password|authorization|cookie)s?$", re.I)
-_CHATTY: Final = ("uvicorn.access", "sqlalchemy", "alembic", "asyncio")
+_SECRET: Final = re.compile(
+    r"(^|_|-)(key|token|secret|password|authorization|cookie)s?$", re.IGNORECASE
+)
+_CHATTY: Final = ("uvicorn", "sqlalchemy", "alembic", "asyncio")
 
 
 def configure(level: str, stream: TextIO) -> None:
@@ -34,16 +36,18 @@ def configure(level: str, stream: TextIO) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
 
 
-def redact(
-    _logger: Any, _method: str, line: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def redact(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Hide the values of members whose names say that they are secret."""
     for name in line:
         if _SECRET.search(name):
@@ -52,13 +56,14 @@ def redact(
 
 
 def _formatter(*, is_terminal: bool) -> logging.Formatter:
-    renderer: Processor
+    tail: list[Processor]
     if is_terminal:
-        renderer = structlog.dev.ConsoleRenderer()
-        tail: list[Processor] = [renderer]
+        # Plain traces: the pretty ones show local variables, keys among them.
+        plain = structlog.dev.plain_traceback
+        tail = [structlog.dev.ConsoleRenderer(exception_formatter=plain)]
     else:
-        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
-        tail = [structlog.processors.format_exc_info, renderer]
+        as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
+        tail = [structlog.processors.format_exc_info, as_json]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared(),
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
@@ -67,7 +72,6 @@ def _formatter(*, is_terminal: bool) -> logging.Formatter:
 
 def _shared() -> list[Processor]:
     return [
-        structlog.stdlib.filter_by_level,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, TypeAlias
 
@@ -10,7 +11,6 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from gyoza.server.api import (
     artifacts,
@@ -23,7 +23,7 @@ from gyoza.server.api import (
     worker_protocol,
     workers,
 )
-from gyoza.server.api.access import Access, AllowedHosts
+from gyoza.server.api.access import AllowedHosts
 from gyoza.server.api.context import ServerContext
 from gyoza.server.api.entrance import Entrance
 from gyoza.server.api.operations import JSON, PREFIX, Call, Operation
@@ -64,6 +64,7 @@ def build_app(
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
+    app.add_exception_handler(problems.STATUSES["METHOD_NOT_ALLOWED"], _on_wrong_method)
     _mount(app, context)
     hosts = None if context.keys.configured else AllowedHosts(context.settings.allowed_hosts)
     app.add_middleware(
@@ -82,8 +83,18 @@ def _mount(app: FastAPI, context: ServerContext) -> None:
             route_class_override=ThinRoute,
             **openapi.route_arguments(operation),
         )
-    described = openapi.text(openapi.document(app, OPERATIONS, context.version)).encode()
-    app.add_route(OPENAPI_PATH, _fixed(described), include_in_schema=False)
+    app.add_route(OPENAPI_PATH, _description(app, context.version), include_in_schema=False)
+
+
+async def _on_wrong_method(request: Request, _error: Exception) -> Response:
+    # Starlette names the methods of the first route at the path only.
+    here = [
+        route
+        for route in request.app.routes
+        if isinstance(route, APIRoute) and route.path_regex.fullmatch(request.url.path)
+    ]
+    methods = sorted({method for route in here for method in route.methods or ()})
+    return await problems.on_wrong_method(request, methods)
 
 
 def _endpoint(operation: Operation, context: ServerContext) -> Callable[..., Any]:
@@ -94,8 +105,12 @@ def _endpoint(operation: Operation, context: ServerContext) -> Callable[..., Any
     return endpoint
 
 
-def _fixed(content: bytes) -> Callable[[Request], Any]:
+def _description(app: FastAPI, version: str) -> Callable[[Request], Any]:
+    @functools.cache
+    def written() -> bytes:  # 80 ms, which a start should not wait for
+        return openapi.text(openapi.document(app, OPERATIONS, version)).encode()
+
     async def endpoint(_request: Request) -> Response:
-        return Response(content, media_type=JSON)
+        return Response(written(), media_type=JSON)
 
     return endpoint

@@ -6,7 +6,7 @@ a compressed one always, since its size on arrival says nothing about its size i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ async def read_message(
     """Read a JSON body as a message.
 
     Args:
+        request: Its body is unread.
+        kind: The message.
         max_bytes: Longest body.
         optional: Take an absent body for `{}`.
 
@@ -47,14 +49,11 @@ async def read_bytes(request: Request, max_bytes: int) -> bytes:
         BodyTooLarge: More than that.
         InvalidRequest: The body is compressed.
     """
-    parts: list[bytes] = []
     async with aclosing(stream(request, max_bytes)) as arriving:
-        async for part in arriving:
-            parts.append(part)  # noqa: PERF401 - the generator must be closed by name
-    return b"".join(parts)
+        return b"".join([part async for part in arriving])
 
 
-async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def stream(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield a body of at most `max_bytes` as it arrives.
 
     Raises:
@@ -63,13 +62,12 @@ async def stream(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
     """
     _refuse_unreadable(request, max_bytes)
     size = 0
-    async with aclosing(request.stream()) as arriving:
-        async for part in arriving:
-            size += len(part)
-            if size > max_bytes:
-                raise BodyTooLarge(max_bytes)
-            if part:
-                yield part
+    async for part in request.stream():
+        size += len(part)
+        if size > max_bytes:
+            raise BodyTooLarge(max_bytes)
+        if part:
+            yield part
 
 
 def parse(content: bytes) -> Any:

@@ -106,7 +106,5 @@ async def get_version(call: Call) -> Response:
 )
 async def archive_definition(call: Call) -> Response:
     """Archive an op: runs of it go on, new ones are refused, a new version brings it back."""
-    await call.server.store.write(
-        lambda uow: definitions.archive_definition(uow, call.path("id"))
-    )
+    await call.server.store.write(lambda uow: definitions.archive_definition(uow, call.path("id")))
     return Response(status_code=204)

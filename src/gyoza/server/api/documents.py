@@ -141,12 +141,28 @@ class PageOf(msgspec.Struct, Generic[T]):
     next_page_token: str
 
 
-RunPage = PageOf[RunDocument]
-DefinitionPage = PageOf[DefinitionDocument]
-EventPage = PageOf[Event]
-LogPage = PageOf[LogChunk]
-ArtifactPage = PageOf[ArtifactRef]
-WorkerPage = PageOf[WorkerView]
+class RunPage(PageOf[RunDocument]):
+    """A page of runs."""
+
+
+class DefinitionPage(PageOf[DefinitionDocument]):
+    """A page of definitions."""
+
+
+class EventPage(PageOf[Event]):
+    """A page of events."""
+
+
+class LogPage(PageOf[LogChunk]):
+    """A page of log chunks."""
+
+
+class ArtifactPage(PageOf[ArtifactRef]):
+    """A page of artifacts."""
+
+
+class WorkerPage(PageOf[WorkerView]):
+    """A page of workers."""
 
 
 class WorkerFit(msgspec.Struct):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 import anyio
 from starlette.types import Receive
@@ -90,7 +90,7 @@ class Lifeline:
         self._scope = None
         return not self._ended
 
-    async def __aenter__(self) -> Lifeline:
+    async def __aenter__(self) -> Self:
         self._listening = asyncio.create_task(self._listen())
         self._stopping.watch(self)
         return self

@@ -52,14 +52,10 @@ def document(app: FastAPI, operations: Sequence[Operation], version: str) -> Sch
         operations: The same operations; their messages become the component schemas.
         version: Of the gyoza distribution.
     """
-    found = get_openapi(
-        title=TITLE, version=version, description=_DESCRIPTION, routes=app.routes
-    )
+    found = get_openapi(title=TITLE, version=version, description=_DESCRIPTION, routes=app.routes)
     components = found.setdefault("components", {})
     components["schemas"] = dict(sorted(_schemas(operations).items()))
-    components["securitySchemes"] = {
-        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-    }
+    components["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
     return found
 
 
@@ -92,7 +88,7 @@ def _extra(operation: Operation) -> Schema:
     extra: Schema = {"parameters": _parameters(operation)}
     if operation.body is not None:
         content = {JSON: {"schema": _reference(operation.body)}}
-        extra["requestBody"] = {"required": not _all_optional(operation.body), "content": content}
+        extra["requestBody"] = {"required": not operation.body_optional, "content": content}
     if operation.uploads:
         content = {"application/octet-stream": _STREAMED_BODY}
         extra["requestBody"] = {"required": True, "content": content}
@@ -100,10 +96,6 @@ def _extra(operation: Operation) -> Schema:
         extra["security"] = [{"key": []}]
         extra["x-gyoza-access"] = operation.access.value
     return extra
-
-
-def _all_optional(body: type[msgspec.Struct]) -> bool:
-    return not any(field.required for field in msgspec.structs.fields(body))
 
 
 def _parameters(operation: Operation) -> list[Schema]:

@@ -20,6 +20,7 @@ from gyoza.server.api import bodies, queries
 from gyoza.server.api.access import Access
 from gyoza.server.api.context import ServerContext
 from gyoza.server.api.queries import NoQuery, Query
+from gyoza.server.errors import InvalidRequest
 from gyoza.server.use_cases.idempotency import IdempotencyKey, hash_of
 from gyoza.wire import strict_json
 from gyoza.wire.messages import Fault
@@ -60,6 +61,7 @@ class Operation:
         handler: Carries it out.
         answers: By status.
         body: Message that a JSON body has to be; None takes no JSON body.
+        body_optional: Whether no body means `{}`.
         uploads: Whether the body is a file.
         query: Parameters in the query string.
         problems: Codes it may refuse with, beside those that any operation has.
@@ -74,6 +76,7 @@ class Operation:
     handler: Handler
     answers: Mapping[int, Answer]
     body: type[msgspec.Struct] | None = None
+    body_optional: bool = False
     uploads: bool = False
     query: type[Query] = NoQuery
     problems: tuple[str, ...] = ()
@@ -100,13 +103,14 @@ class Call:
         """
         return queries.parse(self.request.query_params, kind)
 
-    async def message(self, kind: type[M], *, optional: bool = False) -> M:
-        """Read the body as a message.
+    async def message(self, kind: type[M]) -> M:
+        """Read the body as the operation's message.
 
         Raises:
             BodyTooLarge, InvalidJson, InvalidRequest: As `bodies.read_message`.
         """
         limit = self.server.settings.max_body_bytes
+        optional = self.operation.body_optional
         return await bodies.read_message(self.request, kind, limit, optional=optional)
 
     def accepts(self, media_type: str) -> bool:
@@ -150,7 +154,7 @@ class Operations:
         self._prefix = prefix
         self.all: list[Operation] = []
 
-    def on(  # noqa: PLR0917 - verb, path and id stand first, as in the contract's table
+    def on(
         self,
         method: str,
         path: str,

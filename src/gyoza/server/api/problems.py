@@ -72,6 +72,9 @@ def problem(
 
     Args:
         code: One of `STATUSES`.
+        title: The kind of problem in a few words.
+        detail: This problem: what, with which value, what was expected, what to do.
+        request_id: Of the request; "" when the problem is part of a larger answer.
         instance: Path of the request, "" when the problem is part of a larger answer.
         faults: What is wrong and where; at most 100 are shown, `detail` speaks of all.
     """
@@ -134,21 +137,27 @@ async def on_server_error(request: Request, error: Exception) -> Response:
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
-    """Answer what routing refused: an unknown path, a method that the path does not have."""
+    """Answer what routing refused: an unknown path."""
     if not isinstance(error, HTTPException):
         raise error
     path = request.url.path
-    if error.status_code == STATUSES["METHOD_NOT_ALLOWED"]:
-        allowed = (error.headers or {}).get("Allow", "")
-        code, title = "METHOD_NOT_ALLOWED", "The path does not take this method"
-        detail = f"{path} takes {allowed}, not {request.method}"
-    else:
-        code, title = "NOT_FOUND", "No such path"
-        detail = f"nothing is at {path}; /api/v1/openapi.json lists every path"
+    detail = f"nothing is at {path}; /api/v1/openapi.json lists every path"
     request_id = request_id_of(request)
-    return answer(
-        problem(code, title, detail, request_id=request_id, instance=path), error.headers
+    document = problem("NOT_FOUND", "No such path", detail, request_id=request_id, instance=path)
+    return answer(document)
+
+
+async def on_wrong_method(request: Request, methods: Sequence[str]) -> Response:
+    """Answer a method that the path does not have; `methods` are those it has."""
+    path, allowed = request.url.path, ", ".join(methods)
+    document = problem(
+        "METHOD_NOT_ALLOWED",
+        "The path does not take this method",
+        f"{path} takes {allowed}, not {request.method}",
+        request_id=request_id_of(request),
+        instance=path,
     )
+    return answer(document, {"Allow": allowed})
 
 
 async def on_disconnect(_request: Request, _error: Exception) -> Response:

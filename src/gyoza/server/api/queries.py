@@ -23,6 +23,7 @@ _MAX: Final = 2**31 - 1  # far beyond any real number here, and fits every datab
 PageSize = Annotated[
     int, Meta(ge=0, le=_MAX, description="Items of a page; 0 takes the server's default.")
 ]
+Positive = Annotated[int, Meta(ge=1, le=_MAX)]
 PageToken = Annotated[str, Meta(description="next_page_token of the page before.")]
 After = Annotated[int, Meta(ge=0, le=_MAX, description="Only items numbered above.")]
 
@@ -69,13 +70,9 @@ class EventsQuery(Query):
 class LogsQuery(Query):
     """Which log chunks of a run."""
 
-    attempt: Annotated[
-        int | None, Meta(ge=1, le=_MAX, description="Attempt; default the current.")
-    ] = None
+    attempt: Annotated[Positive | None, Meta(description="Attempt; default the current.")] = None
     after: After = 0
-    tail: Annotated[
-        int | None, Meta(ge=0, le=_MAX, description="The last so many chunks.")
-    ] = None
+    tail: Annotated[Positive | None, Meta(description="The last so many chunks.")] = None
     page_size: PageSize = 0
 
 

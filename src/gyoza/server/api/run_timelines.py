@@ -128,9 +128,7 @@ class LogFollower:
         place: The attempt and number of the last chunk that the client has.
     """
 
-    def __init__(
-        self, call: Call, run_id: str, query: LogsQuery, place: tuple[int, ...]
-    ) -> None:
+    def __init__(self, call: Call, run_id: str, query: LogsQuery, place: tuple[int, ...]) -> None:
         self._server = call.server
         self._run_id = run_id
         self._only = query.attempt

@@ -124,7 +124,9 @@ async def list_runs(call: Call) -> Response:
     return json_answer(await call.server.store.read(page))
 
 
-@OPERATIONS.on("GET", "/runs/{id}", "getRun", {200: _RUN}, problems=("RUN_NOT_FOUND", "AMBIGUOUS_ID"))
+@OPERATIONS.on(
+    "GET", "/runs/{id}", "getRun", {200: _RUN}, problems=("RUN_NOT_FOUND", "AMBIGUOUS_ID")
+)
 async def get_run(call: Call) -> Response:
     """Show a run by its id, or by at least 8 characters of its beginning."""
 
@@ -163,14 +165,18 @@ async def patch_run(call: Call) -> Response:
     "POST",
     "/runs/{id}/cancel",
     "cancelRun",
-    {200: Answer("The run is over.", RunDocument), 202: Answer("Its worker was asked.", RunDocument)},
+    {
+        200: Answer("The run is over.", RunDocument),
+        202: Answer("Its worker was asked.", RunDocument),
+    },
     body=CancelRun,
+    body_optional=True,
     problems=("RUN_NOT_FOUND", "RUN_ENDED"),
     idempotent=True,
 )
 async def cancel_run(call: Call) -> Response:
     """End a run: at once while it waits, through its worker while it runs."""
-    command = await call.message(CancelRun, optional=True)
+    command = await call.message(CancelRun)
 
     def effect(uow: UnitOfWork) -> idempotency.Answer:
         run, ended = runs.cancel_run(uow, call.path("id"), command)
@@ -186,12 +192,13 @@ async def cancel_run(call: Call) -> Response:
     "retryRun",
     {200: _RUN},
     body=RetryRun,
+    body_optional=True,
     problems=("RUN_NOT_FOUND", "RUN_NOT_ENDED", "RUN_COMPLETED"),
     idempotent=True,
 )
 async def retry_run(call: Call) -> Response:
     """Give a FAILED or CANCELLED run a new attempt."""
-    command = await call.message(RetryRun, optional=True)
+    command = await call.message(RetryRun)
 
     def effect(uow: UnitOfWork) -> idempotency.Answer:
         return idempotency.Answer(200, run_document(_retried(uow, call)))

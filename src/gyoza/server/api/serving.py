@@ -13,7 +13,7 @@ import errno
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Final
 
 import uvicorn
@@ -114,7 +114,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.contextmanager
-def _signals(server: _Server, stopping: Stopping) -> Iterator[list[signal.Signals]]:
+def _signals(server: _Server, stopping: Stopping) -> Generator[list[signal.Signals]]:
     received: list[signal.Signals] = []
 
     def on_signal(number: signal.Signals) -> None:

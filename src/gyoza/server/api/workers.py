@@ -38,11 +38,17 @@ async def get_worker(call: Call) -> Response:
 
 
 @OPERATIONS.on(
-    "POST", "/workers/{id}/drain", "drainWorker", _WORKER, body=DrainWorker, problems=_PROBLEMS
+    "POST",
+    "/workers/{id}/drain",
+    "drainWorker",
+    _WORKER,
+    body=DrainWorker,
+    body_optional=True,
+    problems=_PROBLEMS,
 )
 async def drain_worker(call: Call) -> Response:
     """Give a worker no new work; what it holds goes on."""
-    await call.message(DrainWorker, optional=True)
+    await call.message(DrainWorker)
     outside = call.server.outside
     return json_answer(
         await call.server.store.write(
@@ -52,11 +58,17 @@ async def drain_worker(call: Call) -> Response:
 
 
 @OPERATIONS.on(
-    "POST", "/workers/{id}/resume", "resumeWorker", _WORKER, body=DrainWorker, problems=_PROBLEMS
+    "POST",
+    "/workers/{id}/resume",
+    "resumeWorker",
+    _WORKER,
+    body=DrainWorker,
+    body_optional=True,
+    problems=_PROBLEMS,
 )
 async def resume_worker(call: Call) -> Response:
     """Give a drained worker work again."""
-    await call.message(DrainWorker, optional=True)
+    await call.message(DrainWorker)
     outside = call.server.outside
     return json_answer(
         await call.server.store.write(

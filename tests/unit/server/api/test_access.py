@@ -112,7 +112,7 @@ def test_loopback_needs_no_keys(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "box.lan", ""])
 def test_listening_beyond_loopback_without_keys_is_refused_and_names_both(host: str) -> None:
-    with pytest.raises(UnsafeSettings, match="GYOZA_API_KEY.*GYOZA_WORKER_KEY"):
+    with pytest.raises(UnsafeSettings, match=r"GYOZA_API_KEY.*GYOZA_WORKER_KEY"):
         refuse_unsafe_binding(host, Keys())
 
 

@@ -28,9 +28,11 @@ class Looks:
         self.portions = list(portions)
         self.clock = clock
         self.look_s = look_s
+        self.looked = asyncio.Event()
 
     async def __call__(self) -> Portion:
         self.clock.advance(self.look_s)
+        self.looked.set()
         return self.portions.pop(0)
 
 
@@ -76,8 +78,7 @@ async def test_a_stream_looks_again_when_woken() -> None:
     async with wakeups.subscribe("t") as waiter, Lifeline(never, Stopping()) as line:
         stream = follow(looks, waiter, line, Pace(clock, poll_s=30))
         first = asyncio.ensure_future(anext(stream))
-        while len(looks.portions) == 2:
-            await asyncio.sleep(0)
+        await looks.looked.wait()
         wakeups.announce(["t"])
 
         assert await first == b"1"
