@@ -498,7 +498,7 @@ class AsyncGyozaClient:
 
     # --- workers -----------------------------------------------------------------------------
 
-    async def workers(self) -> list[WorkerView]:
+    async def list_workers(self) -> list[WorkerView]:
         """Return all workers the server knows."""
         return (await self._perform(_calls.list_workers())).items
 

@@ -496,7 +496,7 @@ class GyozaClient:
 
     # --- workers -----------------------------------------------------------------------------
 
-    def workers(self) -> list[WorkerView]:
+    def list_workers(self) -> list[WorkerView]:
         """Return all workers the server knows."""
         return self._perform(_calls.list_workers()).items
 

@@ -266,7 +266,7 @@ def _registered(client: GyozaClient) -> WorkerView | None:
 
     try:
         # The data folder persists, and with it workers of earlier starts.
-        return next((each for each in client.workers() if each.state == "READY"), None)
+        return next((each for each in client.list_workers() if each.state == "READY"), None)
     except GyozaError:
         return None
 

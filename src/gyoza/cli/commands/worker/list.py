@@ -34,7 +34,7 @@ def run(options: Options, context: Context) -> ExitCode:
     del options
     output = context.output
     with context.client() as client:
-        workers = client.workers()
+        workers = client.list_workers()
     if output.as_json:
         items = [msgspec.to_builtins(worker) for worker in workers]
         output.json({"items": items, "next_page_token": ""})
