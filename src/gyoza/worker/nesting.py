@@ -12,14 +12,13 @@ def is_too_deep(value: Any, levels: int = MAX_VALUE_LEVELS) -> bool:
     """Whether lists and objects are nested deeper than so many levels; a bare value has none."""
     layer: list[Any] = [value]
     for _ in range(levels + 1):
-        containers = [each for each in layer if isinstance(each, dict | list)]
-        if not containers:
+        if not any(isinstance(each, dict | list) for each in layer):
             return False
-        layer = [inner for each in containers for inner in _inside(each)]
+        layer = [inner for each in layer for inner in _inside(each)]
     return True
 
 
-def _inside(container: Any) -> list[Any]:
-    if isinstance(container, dict):
-        return list(cast("dict[str, Any]", container).values())
-    return cast("list[Any]", container)
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(cast("dict[str, Any]", value).values())
+    return cast("list[Any]", value) if isinstance(value, list) else []

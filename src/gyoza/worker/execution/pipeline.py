@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import structlog
 
@@ -38,12 +38,9 @@ class Stage(Protocol):
         is_interruptible: An order to stop cancels `enter`; otherwise the stage sees to it itself.
     """
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def is_always_entered(self) -> bool: ...  # noqa: D102
-    @property
-    def is_interruptible(self) -> bool: ...  # noqa: D102
+    name: ClassVar[str]
+    is_always_entered: ClassVar[bool]
+    is_interruptible: ClassVar[bool]
 
     async def enter(self, context: ExecutionContext) -> None:
         """Do the work; may be repeated.

@@ -25,12 +25,13 @@ class Services:
 
     Attributes:
         state_dir: Where work folders are made.
-        cluster_id: As the server names itself; "" before registration.
         container_uid: Whom containers run as.
         container_gid: Their group.
         starting: Limits how many containers are being started at one time.
         image_locks: One per image, so that it is pulled once.
         draw: Jitter of pauses.
+        cluster_id: As the server names itself; "" before registration.
+        server_ahead_us: How far the server's clock is ahead of ours; deadlines are by the server's.
     """
 
     runtime: ContainerRuntime
@@ -45,6 +46,7 @@ class Services:
     starting: asyncio.Semaphore
     draw: random.Random
     cluster_id: str = ""
+    server_ahead_us: int = 0
     image_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )

@@ -6,7 +6,7 @@ It runs once the server has the result, since until then container and folder ar
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 
@@ -28,9 +28,9 @@ class CleanUp:
         services: Of the worker.
     """
 
-    name: Final = "clean_up"
-    is_always_entered: Final = True
-    is_interruptible: Final = False
+    name: ClassVar[str] = "clean_up"
+    is_always_entered: ClassVar[bool] = True
+    is_interruptible: ClassVar[bool] = False
 
     def __init__(self, services: Services) -> None:
         self._services = services

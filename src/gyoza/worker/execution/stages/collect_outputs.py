@@ -8,7 +8,7 @@ import mimetypes
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
@@ -39,9 +39,9 @@ class CollectOutputs:
         services: Of the worker.
     """
 
-    name: Final = "collect_outputs"
-    is_always_entered: Final = False
-    is_interruptible: Final = True
+    name: ClassVar[str] = "collect_outputs"
+    is_always_entered: ClassVar[bool] = False
+    is_interruptible: ClassVar[bool] = True
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import structlog
 
@@ -27,6 +27,7 @@ LOG_PATIENCE_S: Final = 2.0
 UNKILLABLE_AFTER_S: Final = 120.0
 KILL_AGAIN_EVERY_S: Final = 10.0
 ENGINE_PATIENCE_S: Final = 600.0
+ENGINE_WELL_AFTER_S: Final = 30.0
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -37,9 +38,9 @@ class FollowOutput:
         services: Of the worker.
     """
 
-    name: Final = "follow_output"
-    is_always_entered: Final = False
-    is_interruptible: Final = False
+    name: ClassVar[str] = "follow_output"
+    is_always_entered: ClassVar[bool] = False
+    is_interruptible: ClassVar[bool] = False
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -84,14 +85,17 @@ class FollowOutput:
         backoff = Backoff(self._services.draw, most_s=5.0)
         lost_s: float | None = None
         while True:
+            asked_s = clock.monotonic()
             try:
                 return await self._services.runtime.wait(context.container)
             except ContainerGone:
                 raise
             except RuntimeFault as fault:
                 context.engine_broke = True
-                lost_s = clock.monotonic() if lost_s is None else lost_s
-                if clock.monotonic() - lost_s > ENGINE_PATIENCE_S:
+                now_s = clock.monotonic()
+                if lost_s is None or now_s - asked_s > ENGINE_WELL_AFTER_S:
+                    lost_s = now_s
+                if now_s - lost_s > ENGINE_PATIENCE_S:
                     raise StageFailure("ENGINE_FAILURE", f"the engine is lost: {fault}") from fault
                 await clock.sleep(backoff.next_s())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import ClassVar
 
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
@@ -21,9 +21,9 @@ class PrepareWorkdir:
         services: Of the worker.
     """
 
-    name: Final = "prepare_workdir"
-    is_always_entered: Final = False
-    is_interruptible: Final = True
+    name: ClassVar[str] = "prepare_workdir"
+    is_always_entered: ClassVar[bool] = False
+    is_interruptible: ClassVar[bool] = True
 
     def __init__(self, services: Services) -> None:
         self._services = services

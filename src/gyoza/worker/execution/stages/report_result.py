@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 
@@ -26,9 +26,9 @@ class ReportResult:
         services: Of the worker.
     """
 
-    name: Final = "report_result"
-    is_always_entered: Final = True
-    is_interruptible: Final = False
+    name: ClassVar[str] = "report_result"
+    is_always_entered: ClassVar[bool] = True
+    is_interruptible: ClassVar[bool] = False
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import ClassVar, Final
 
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.failures import StageFailure
@@ -22,9 +22,9 @@ class ResolveImage:
         services: Of the worker.
     """
 
-    name: Final = "resolve_image"
-    is_always_entered: Final = False
-    is_interruptible: Final = True
+    name: ClassVar[str] = "resolve_image"
+    is_always_entered: ClassVar[bool] = False
+    is_interruptible: ClassVar[bool] = True
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from gyoza.models.timestamps import format_time
 from gyoza.op import protocol
@@ -31,9 +32,9 @@ class StartContainer:
         services: Of the worker.
     """
 
-    name: Final = "start_container"
-    is_always_entered: Final = False
-    is_interruptible: Final = True
+    name: ClassVar[str] = "start_container"
+    is_always_entered: ClassVar[bool] = False
+    is_interruptible: ClassVar[bool] = True
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -42,7 +43,7 @@ class StartContainer:
         """See `Stage.enter`."""
         context.report.phase(PHASE)
         async with self._services.starting:
-            self._describe(context)
+            await asyncio.to_thread(self._describe, context)
             context.handle = await self._create(self._spec(context))
             assignment = context.assignment
             self._services.journal.created(

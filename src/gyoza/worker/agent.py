@@ -1,0 +1,369 @@
+"""The worker's life: register, then heartbeats, claims and runs side by side, at last the drain.
+
+Heartbeats are a task of their own that waits for nothing else, so that no run, report or sick
+engine can make the server believe this worker dead. What happens to a single assignment is the
+business of `execution`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+
+from gyoza.wire.messages import (
+    Assignment,
+    Claim,
+    Claimed,
+    Gpu,
+    Heartbeat,
+    HeartbeatAnswer,
+    Register,
+    Registered,
+    Release,
+    ReleaseItem,
+)
+from gyoza.worker import leftovers
+from gyoza.worker.execution.execution import Execution
+from gyoza.worker.execution.pipeline import Pipeline
+from gyoza.worker.execution.services import Services
+from gyoza.worker.reporting import Reporter, microseconds
+from gyoza.worker.runtime.interface import RuntimeFault
+from gyoza.worker.server_port import (
+    ServerAway,
+    ServerFault,
+    ServerRefused,
+    SessionSuperseded,
+    WorkerUnknown,
+)
+from gyoza.worker.waiting import Backoff, end, first_of, happens_within
+
+CLAIM_WAIT_S: Final = 25.0
+HEALTH_EVERY_S: Final = 15.0
+LAST_REPORTS_S: Final = 5.0
+_JITTER: Final = 0.2
+_DEFAULT_INTERVAL_S: Final = 5.0
+_log = structlog.stdlib.get_logger(__name__)
+
+Presentation = Callable[[], Register]
+"""Makes the registration, without containers."""
+
+
+class Agent:
+    """One worker process.
+
+    Args:
+        services: The parts that attempts share.
+        pipeline: The way of an attempt.
+        present: Makes the registration, without the containers found.
+        gpus: As heartbeats name them.
+        draw: Jitter of intervals, and claim ids.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        pipeline: Pipeline,
+        *,
+        present: Presentation,
+        gpus: list[Gpu],
+        draw: random.Random,
+    ) -> None:
+        self._services = services
+        self._pipeline = pipeline
+        self._present = present
+        self._gpus = gpus
+        self._draw = draw
+        identity = services.identity
+        self._worker_id = identity.worker_id
+        self._session_id = identity.session_id
+        self._reporter = Reporter(
+            services.server,
+            identity.worker_id,
+            identity.session_id,
+            clock=services.clock,
+            draw=draw,
+            watcher=self,
+            on_cursors=services.journal.reached,
+        )
+        self._running: dict[tuple[str, int], tuple[Execution, asyncio.Task[None]]] = {}
+        self._interval_s = _DEFAULT_INTERVAL_S
+        self._draining = asyncio.Event()
+        self._may_claim = asyncio.Event()
+        self._may_claim.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._register_again = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._fatal: ServerFault | None = None
+
+    @property
+    def held_runs(self) -> list[str]:
+        """The runs in this worker's hands right now."""
+        return [run_id for run_id, _ in self._running]
+
+    def drain(self) -> None:
+        """Take nothing more, give back what has not begun, end when the rest is done."""
+        if not self._draining.is_set():
+            _log.info("draining", runs=len(self._running))
+            self._draining.set()
+            for execution, _ in self._running.values():
+                execution.release()
+
+    def stop_now(self) -> None:
+        """Drain, and stop the containers that still run."""
+        self.drain()
+        for execution, _ in self._running.values():
+            execution.shut_down()
+
+    def on_superseded(self, fault: SessionSuperseded) -> None:
+        """See `reporting.Watcher`."""
+        self._end_with(fault)
+
+    def on_unknown(self) -> None:
+        """See `reporting.Watcher`."""
+        self._register_again.set()
+
+    async def run(self) -> None:
+        """Live until drained.
+
+        Raises:
+            ServerRefused: The server wants nothing of this worker; the message says why.
+        """
+        if not await self._begin():
+            return
+        delivery = asyncio.ensure_future(self._reporter.deliver())
+        loops = [
+            asyncio.ensure_future(self._guarded(each))
+            for each in (self._heartbeats(), self._claims(), self._checks(), self._registrations())
+        ]
+        try:
+            await first_of(self._drained(), self._ended.wait())
+            await self._discard_all()
+        finally:
+            await end(*loops, delivery)
+        await self._reporter.flush(LAST_REPORTS_S)
+        if self._fatal is not None:
+            raise self._fatal
+
+    async def _begin(self) -> bool:
+        """Register and put in order what an earlier process left; False if told to end first."""
+        starting = asyncio.ensure_future(self._register_and_tidy())
+        try:
+            await first_of(asyncio.wait([starting]), self._draining.wait())
+            if starting.done():
+                await starting
+            return starting.done()
+        finally:
+            await end(starting)
+
+    async def _register_and_tidy(self) -> None:
+        found = await leftovers.find_containers(self._services)
+        register = self._present()
+        register.containers = leftovers.inventory(found)
+        await self._register(register)
+        await leftovers.put_in_order(self._services, found)
+
+    async def _register(self, register: Register) -> None:
+        backoff = Backoff(self._draw)
+        while True:
+            try:
+                answer = await self._services.server.register(register)
+            except ServerAway as fault:
+                if not backoff.failures:
+                    _log.warning("waiting for the server", why=str(fault))
+                await self._services.clock.sleep(backoff.next_s())
+            else:
+                self._take_registration(answer)
+                return
+
+    def _take_registration(self, answer: Registered) -> None:
+        self._services.cluster_id = answer.cluster_id
+        self._interval_s = answer.heartbeat_interval_s
+        self._take_time(answer.server_time_us)
+        _log.info("registered", worker=self._worker_id, cluster=answer.cluster_id)
+
+    def _take_time(self, server_time_us: int) -> None:
+        self._services.server_ahead_us = server_time_us - microseconds(self._services.clock.now())
+
+    async def _guarded(self, loop: Coroutine[Any, Any, None]) -> None:
+        """No loop may end unnoticed: without heartbeats or claims this is no worker."""
+        try:
+            await loop
+        except ServerFault as fault:
+            self._end_with(fault)
+        except Exception as error:  # noqa: BLE001  a worker without this loop must end, loudly
+            _log.exception("the worker broke")
+            self._end_with(ServerRefused(f"the worker broke: {type(error).__name__}: {error}"))
+
+    def _end_with(self, fault: ServerFault) -> None:
+        if self._fatal is None:
+            self._fatal = fault
+        self._ended.set()
+
+    # --- heartbeats ------------------------------------------------------------------------------
+
+    async def _heartbeats(self) -> None:
+        backoff = Backoff(self._draw)
+        while True:
+            try:
+                answer = await self._services.server.heartbeat(self._worker_id, self._heartbeat())
+            except ServerAway as fault:
+                if not backoff.failures:
+                    _log.warning("heartbeats are not answered", why=str(fault))
+                # Never rarer than usual: leases are running out.
+                await self._services.clock.sleep(min(backoff.next_s(), self._interval_s))
+            except WorkerUnknown:
+                self._register_again.set()
+                await self._services.clock.sleep(self._interval_s)
+            else:
+                backoff.reset()
+                self._take_heartbeat(answer)
+                jitter = self._draw.uniform(1 - _JITTER, 1 + _JITTER)
+                await self._services.clock.sleep(self._interval_s * jitter)
+
+    def _heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            session_id=self._session_id,
+            held=[execution.held for execution, _ in self._running.values()],
+            gpus=self._gpus,
+            problem=self._services.health.problem,
+        )
+
+    def _take_heartbeat(self, answer: HeartbeatAnswer) -> None:
+        self._interval_s = answer.interval_s or self._interval_s
+        self._take_time(answer.server_time_us)
+        if answer.draining:
+            self._may_claim.clear()
+        else:
+            self._may_claim.set()
+        for order in answer.cancel:
+            if (found := self._running.get((order.run_id, order.fence))) is not None:
+                found[0].cancel(order.reason, order.message)
+        for held in answer.stop:
+            if (found := self._running.get((held.run_id, held.fence))) is not None:
+                found[0].discard("superseded")
+
+    async def _registrations(self) -> None:
+        """Register again when the server has forgotten us; what runs is kept and reported on."""
+        while True:
+            await self._register_again.wait()
+            await self._register(self._present())
+            self._register_again.clear()
+
+    # --- claims ----------------------------------------------------------------------------------
+
+    async def _claims(self) -> None:
+        backoff = Backoff(self._draw)
+        claim = self._new_claim()
+        while not self._draining.is_set():
+            await self._until_claiming_makes_sense()
+            answer = await self._claim_unless_draining(claim, backoff)
+            if answer is not None:
+                self._take_assignments(answer.assignments)
+                claim = self._new_claim()
+        await self._give_back(claim)
+
+    async def _until_claiming_makes_sense(self) -> None:
+        while self._services.health.problem and not self._draining.is_set():
+            await happens_within(self._services.clock, self._interval_s, self._draining)
+        if not self._may_claim.is_set():
+            await first_of(self._may_claim.wait(), self._draining.wait())
+
+    async def _claim_unless_draining(self, claim: Claim, backoff: Backoff) -> Claimed | None:
+        """Claim; None if nothing is known of it, so that the same claim is to be repeated."""
+        asking = asyncio.ensure_future(self._services.server.claim(self._worker_id, claim))
+        try:
+            await first_of(asyncio.wait([asking]), self._draining.wait())
+            if not asking.done():
+                return None
+            answer = await asking
+        except ServerAway:
+            await happens_within(self._services.clock, backoff.next_s(), self._draining)
+            return None
+        except WorkerUnknown:
+            self._register_again.set()
+            await happens_within(self._services.clock, self._interval_s, self._draining)
+            return None
+        finally:
+            await end(asking)
+        backoff.reset()
+        return answer
+
+    def _take_assignments(self, assignments: list[Assignment]) -> None:
+        for assignment in assignments:
+            key = (assignment.run_id, assignment.fence)
+            if key not in self._running:
+                execution = Execution(assignment, self._services, self._reporter, self._pipeline)
+                task = asyncio.create_task(self._carry_out(key, execution))
+                self._running[key] = (execution, task)
+                self._idle.clear()
+        if self._draining.is_set():
+            for execution, _ in self._running.values():
+                execution.release()
+
+    async def _carry_out(self, key: tuple[str, int], execution: Execution) -> None:
+        try:
+            await execution.run()
+        except Exception:  # noqa: BLE001  one broken attempt is not to take the worker along
+            _log.exception("an execution broke", run=key[0])
+        finally:
+            del self._running[key]
+            if not self._running:
+                self._idle.set()
+
+    def _new_claim(self) -> Claim:
+        claim_id = f"{self._draw.getrandbits(128):032x}"
+        return Claim(session_id=self._session_id, claim_id=claim_id, wait_s=CLAIM_WAIT_S)
+
+    async def _give_back(self, claim: Claim) -> None:
+        """The server may have answered the last claim just when it was given up: ask once more."""
+        claim.wait_s = 0
+        try:
+            answer = await self._services.server.claim(self._worker_id, claim)
+            items = [
+                ReleaseItem(
+                    run_id=each.run_id,
+                    fence=each.fence,
+                    token=each.token,
+                    reason="the worker is draining",
+                )
+                for each in answer.assignments
+                if (each.run_id, each.fence) not in self._running
+            ]
+            if items:
+                message = Release(session_id=self._session_id, items=items)
+                await self._services.server.release(self._worker_id, message)
+        except (ServerAway, WorkerUnknown) as fault:
+            # Unacknowledged assignments go back by themselves.
+            _log.info("could not give assignments back", why=str(fault))
+
+    # --- the engine's health ---------------------------------------------------------------------
+
+    async def _checks(self) -> None:
+        health = self._services.health
+        while True:
+            try:
+                await self._services.runtime.fingerprint()
+            except RuntimeFault as fault:
+                health.failed(str(fault))
+            else:
+                health.worked()
+            await self._services.clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def _drained(self) -> None:
+        await self._draining.wait()
+        await self._idle.wait()
+
+    async def _discard_all(self) -> None:
+        """Whatever still runs here must not: only a fatal end gets here with anything running."""
+        for execution, _ in list(self._running.values()):
+            execution.discard("the worker ends")
+        await asyncio.gather(
+            *(task for _, task in list(self._running.values())), return_exceptions=True
+        )

@@ -1,0 +1,261 @@
+"""A server in memory: gives out what it is told to, keeps what it is told, and fails on demand.
+
+It keeps the protocol's promises (the same claim has the same answer, lower numbers are acknowledged
+and ignored, a gap is answered by the number expected, a stale fence is refused), so that a worker
+can be tested against it without a network or a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, final
+
+from gyoza.wire.messages import (
+    Assignment,
+    CancelOrder,
+    Claim,
+    Claimed,
+    Heartbeat,
+    HeartbeatAnswer,
+    Held,
+    Register,
+    Registered,
+    Release,
+    ReleaseItem,
+    Report,
+    ReportAnswer,
+    Reported,
+    ReportedEvent,
+    ReportedLog,
+    ReportItem,
+    Result,
+)
+from gyoza.worker.clock import Clock
+from gyoza.worker.reporting import microseconds
+from gyoza.worker.server_port import ArtifactMissing, Content, ServerFault, ServerRefused
+
+CLUSTER: Final = "cluster-fake"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What the server knows of one assignment.
+
+    Attributes:
+        is_stale: Every report on it is answered so.
+        refusals: Words for its next reports, each answered INVALID.
+    """
+
+    assignment: Assignment
+    phases: list[str] = field(default_factory=list[str])
+    events: list[ReportedEvent] = field(default_factory=list[ReportedEvent])
+    logs: list[ReportedLog] = field(default_factory=list[ReportedLog])
+    result: Result | None = None
+    released: ReleaseItem | None = None
+    is_stale: bool = False
+    refusals: list[str] = field(default_factory=list[str])
+
+    @property
+    def text(self) -> str:
+        """All output so far."""
+        return "".join(log.text for log in self.logs)
+
+    @property
+    def is_over(self) -> bool:
+        """It has a result, or was given back."""
+        return self.result is not None or self.released is not None
+
+
+@final
+class FakeServer:
+    """A `ServerPort` in memory.
+
+    Args:
+        clock: For the times in answers.
+        heartbeat_interval_s: As workers are told.
+    """
+
+    def __init__(self, clock: Clock, *, heartbeat_interval_s: float = 5.0) -> None:
+        self._clock = clock
+        self._interval_s = heartbeat_interval_s
+        self._faults: dict[str, list[ServerFault]] = {}
+        self._waiting: list[Assignment] = []
+        self._claims: dict[str, Claimed] = {}
+        self._news = asyncio.Condition()
+        self._cancel: list[CancelOrder] = []
+        self._stop: list[Held] = []
+        self.attempts: dict[tuple[str, int], Attempt] = {}
+        self.registrations: list[Register] = []
+        self.heartbeats: list[Heartbeat] = []
+        self.reports: list[Report] = []
+        self.artifacts: dict[str, bytes] = {}
+        self.is_draining = False
+        self.away: ServerFault | None = None
+
+    def fail_next(self, call: str, *faults: ServerFault) -> None:
+        """Let the next calls of a method raise these, in order, and do nothing else."""
+        self._faults.setdefault(call, []).extend(faults)
+
+    def put(self, content: bytes) -> str:
+        """Store a file; returns its sha256."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.artifacts[sha256] = content
+        return sha256
+
+    async def assign(self, assignment: Assignment) -> Attempt:
+        """Give an assignment to whoever claims next."""
+        attempt = Attempt(assignment)
+        self.attempts[(assignment.run_id, assignment.fence)] = attempt
+        self._waiting.append(assignment)
+        await self._announce()
+        return attempt
+
+    async def cancel(self, attempt: Attempt, message: str = "", reason: str = "CANCELLED") -> None:
+        """Order a cancel with the next heartbeat."""
+        run_id, fence = attempt.assignment.run_id, attempt.assignment.fence
+        self._cancel.append(CancelOrder(run_id=run_id, fence=fence, reason=reason, message=message))
+
+    async def supersede(self, attempt: Attempt) -> None:
+        """Order a stop with the next heartbeat, and take nothing of it any more."""
+        attempt.is_stale = True
+        self._stop.append(Held(run_id=attempt.assignment.run_id, fence=attempt.assignment.fence))
+
+    async def until(self, attempt: Attempt) -> Attempt:
+        """Wait until an attempt is over."""
+        async with self._news:
+            await self._news.wait_for(lambda: attempt.is_over)
+        return attempt
+
+    async def until_reported(self) -> None:
+        """Wait for the next report."""
+        async with self._news:
+            seen = len(self.reports)
+            await self._news.wait_for(lambda: len(self.reports) > seen)
+
+    async def register(self, message: Register) -> Registered:
+        """See `ServerPort.register`."""
+        self._meet("register")
+        self.registrations.append(message)
+        await self._announce()
+        return Registered(
+            worker_id=message.worker_id,
+            cluster_id=CLUSTER,
+            server_time_us=microseconds(self._clock.now()),
+            heartbeat_interval_s=self._interval_s,
+            lease_s=60.0,
+        )
+
+    async def heartbeat(self, worker_id: str, message: Heartbeat) -> HeartbeatAnswer:
+        """See `ServerPort.heartbeat`."""
+        self._meet("heartbeat")
+        self.heartbeats.append(message)
+        await self._announce()
+        return HeartbeatAnswer(
+            server_time_us=microseconds(self._clock.now()),
+            interval_s=self._interval_s,
+            draining=self.is_draining,
+            cancel=list(self._cancel),
+            stop=list(self._stop),
+        )
+
+    async def claim(self, worker_id: str, message: Claim) -> Claimed:
+        """See `ServerPort.claim`; waits for as long as it takes unless `wait_s` is 0."""
+        self._meet("claim")
+        if message.claim_id not in self._claims:
+            if message.wait_s:
+                async with self._news:
+                    await self._news.wait_for(lambda: bool(self._waiting))
+            self._claims[message.claim_id] = Claimed(assignments=self._waiting)
+            self._waiting = []
+        return self._claims[message.claim_id]
+
+    async def report(self, worker_id: str, message: Report) -> Reported:
+        """See `ServerPort.report`."""
+        self._meet("report")
+        self.reports.append(message)
+        answer = Reported(items=[self._take(item) for item in message.items])
+        await self._announce()
+        return answer
+
+    async def release(self, worker_id: str, message: Release) -> Reported:
+        """See `ServerPort.release`."""
+        self._meet("release")
+        for item in message.items:
+            self.attempts[(item.run_id, item.fence)].released = item
+        await self._announce()
+        return Reported(
+            items=[
+                ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
+                for item in message.items
+            ]
+        )
+
+    async def put_artifact(
+        self, sha256: str, size_bytes: int, media_type: str, content: Content
+    ) -> None:
+        """See `ServerPort.put_artifact`."""
+        self._meet("put_artifact")
+        received = b"".join([piece async for piece in content()])
+        if hashlib.sha256(received).hexdigest() != sha256 or len(received) != size_bytes:
+            raise ServerRefused("the content is not what was announced", code="HASH_MISMATCH")
+        self.artifacts[sha256] = received
+
+    @asynccontextmanager
+    async def get_artifact(self, sha256: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """See `ServerPort.get_artifact`."""
+        self._meet("get_artifact")
+        if sha256 not in self.artifacts:
+            raise ArtifactMissing(f"no file {sha256}", code="ARTIFACT_NOT_FOUND", status=404)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield self.artifacts[sha256]
+
+        yield pieces()
+
+    async def close(self) -> None:
+        """See `ServerPort.close`."""
+
+    def _take(self, item: ReportItem) -> ReportAnswer:
+        answer = ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
+        attempt = self.attempts.get((item.run_id, item.fence))
+        if attempt is None or attempt.is_stale or attempt.assignment.token != item.token:
+            answer.status, answer.detail = "STALE", "STALE_ATTEMPT"
+        elif attempt.refusals:
+            answer.status, answer.detail = "INVALID", attempt.refusals.pop(0)
+        elif _has_gap(attempt, item):
+            answer.status = "GAP"
+            answer.expected_event_seq = len(attempt.events) + 1
+            answer.expected_log_seq = len(attempt.logs) + 1
+        else:
+            _append(attempt, item)
+        return answer
+
+    def _meet(self, call: str) -> None:
+        faults = self._faults.get(call)
+        if faults:
+            raise faults.pop(0)
+        if self.away is not None:
+            raise self.away
+
+    async def _announce(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+
+def _has_gap(attempt: Attempt, item: ReportItem) -> bool:
+    events, logs = item.events, item.logs
+    return (bool(events) and events[0].seq > len(attempt.events) + 1) or (
+        bool(logs) and logs[0].seq > len(attempt.logs) + 1
+    )
+
+
+def _append(attempt: Attempt, item: ReportItem) -> None:
+    if item.phase is not None:
+        attempt.phases.append(item.phase)
+    attempt.events += [event for event in item.events if event.seq > len(attempt.events)]
+    attempt.logs += [log for log in item.logs if log.seq > len(attempt.logs)]
+    attempt.result = item.result or attempt.result
