@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 MAX_DEPTH: Final = 64
 MIN_INTEGER: Final = -(2**63)
@@ -117,21 +117,28 @@ def _walk(value: Any) -> Iterator[tuple[str, int, Any]]:
     while stack:
         pointer, depth, item = stack.pop()
         yield pointer, depth, item
-        if isinstance(item, dict):
-            for key, child in item.items():
-                stack.append((pointer + pointer_of(key), depth + 1, child))
-        elif isinstance(item, list | tuple):
-            for index, child in enumerate(item):
-                stack.append((f"{pointer}/{index}", depth + 1, child))
+        stack.extend(
+            (pointer + pointer_of(name), depth + 1, child) for name, child in _children(item)
+        )
+
+
+def _children(item: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(item, dict):
+        return cast("dict[str, Any]", item).items()
+    if isinstance(item, list | tuple):
+        return enumerate(cast("list[Any]", item))
+    return ()
 
 
 def _problem(item: Any, depth: int) -> str | None:
     if isinstance(item, dict):
-        return _key_problem(item) or _depth_problem(depth)
+        return _key_problem(cast("dict[Any, Any]", item)) or _depth_problem(depth)
     if isinstance(item, list | tuple):
         return _depth_problem(depth)
-    if isinstance(item, str):
-        return _text_problem(item)
+    return _text_problem(item) if isinstance(item, str) else _scalar_problem(item)
+
+
+def _scalar_problem(item: object) -> str | None:
     if item is None or isinstance(item, bool):
         return None
     if isinstance(item, int):
