@@ -7,82 +7,115 @@ the run, its events, what the worker holds and what follows change in one transa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Final
 
-from gyoza.models import OpRun
-from gyoza.server.storage.records import CancelIntent
+from gyoza.models import OpRun, OpRunState
+from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.outside import Outside
-from gyoza.server.use_cases.retry_policy import Decision, Failure, NoRetry, Retry, decide_retry
-from gyoza.wire.messages import JsonObject
+from gyoza.server.use_cases.retry_policy import Failure, Retry, decide_retry
 
-CANCELLED = "CANCELLED"
-TOTAL_TIMEOUT = "TOTAL_TIMEOUT"
-STOPPING = "STOPPING"
-BACKOFF = "BACKOFF"
+CANCELLED: Final = "CANCELLED"
+QUEUE_TIMEOUT: Final = "QUEUE_TIMEOUT"
+TOTAL_TIMEOUT: Final = "TOTAL_TIMEOUT"
+STOPPING: Final = "STOPPING"
+BACKOFF: Final = "BACKOFF"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt ended.
+class Evidence:
+    """What is known of an ending beside its reason.
 
     Attributes:
-        outcome: What becomes of it.
         message: For people.
-        failure: For FAILED, what the retry decision needs.
-        reason: For CANCELLED, the reason.
-        outputs: For COMPLETED.
         exit_code: Of the container; None when there was none.
-        payload: Further details for the event.
+        payload: Details for the event.
     """
 
-    outcome: Literal["COMPLETED", "FAILED", "CANCELLED"]
     message: str = ""
-    failure: Failure | None = None
-    reason: str = CANCELLED
-    outputs: JsonObject = field(default_factory=dict[str, object])
     exit_code: int | None = None
-    payload: JsonObject = field(default_factory=dict[str, object])
+    payload: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def failed(
-    reason: str, message: str, *, charged: bool, payload: JsonObject | None = None
-) -> Ending:
-    """Return the ending of an attempt that failed without a container's result."""
-    failure = Failure(reason, charged=charged)
-    return Ending("FAILED", message, failure=failure, payload=payload or {})
+def fail_attempt(
+    uow: UnitOfWork, run: OpRun, failure: Failure, evidence: Evidence, outside: Outside
+) -> None:
+    """Close the current attempt as FAILED and open the next one if it is to be retried.
+
+    Nobody can read the FAILED in between: both are saved at once, and the event of the closed
+    attempt says `final: false`.
+    """
+    now = uow.now()
+    decision = decide_retry(run, failure, now=now, random=outside.random, settings=outside.settings)
+    again = isinstance(decision, Retry)
+    verdict = {"retry": decision.reason, **({"final": False} if again else {})}
+    run.fail(
+        evidence.message,
+        reason=failure.reason,
+        charged=failure.charged,
+        exit_code=evidence.exit_code,
+        payload={**evidence.payload, **verdict},
+        now=now,
+    )
+    if isinstance(decision, Retry):
+        run.retry(force=True, now=now, due_at=decision.due_at)
+        run.phase = BACKOFF if decision.due_at > now else None
+    uow.runs.save(run)
 
 
-def ending_of(intent: CancelIntent) -> Ending:
-    """Return the ending that a request to stop leads to."""
-    if intent.reason == TOTAL_TIMEOUT:
-        return failed(TOTAL_TIMEOUT, intent.message, charged=False)
-    return Ending("CANCELLED", intent.message, reason=intent.reason)
-
-
-def end_run(uow: UnitOfWork, run: OpRun, ending: Ending, outside: Outside) -> None:
-    """End the current attempt, open the next one if it is to be retried, and record all of it.
+def end_as_asked(
+    uow: UnitOfWork, run: OpRun, intent: CancelIntent, evidence: Evidence | None = None
+) -> None:
+    """End a run because somebody asked for it: CANCELLED, or FAILED when its time was over.
 
     Args:
         uow: The unit of work that loaded the run.
         run: Not terminal.
-        ending: How it ended.
-        outside: Settings and jitter of the retry.
+        intent: Who asked, and why.
+        evidence: What the worker said about the end; None when no worker was involved.
     """
-    if ending.outcome == "COMPLETED":
-        run.complete(
-            ending.message,
-            outputs=ending.outputs,
-            exit_code=ending.exit_code,
-            payload=ending.payload,
+    found = evidence or Evidence()
+    if intent.reason == CANCELLED:
+        run.cancel(intent.message, payload=found.payload, now=uow.now())
+        run.current_attempt.exit_code = found.exit_code
+    else:
+        run.fail(
+            intent.message,
+            reason=intent.reason,
+            charged=False,
+            exit_code=found.exit_code,
+            payload=found.payload,
             now=uow.now(),
         )
-    elif ending.outcome == "CANCELLED":
-        run.cancel(ending.message, reason=ending.reason, payload=ending.payload, now=uow.now())
-        run.current_attempt.exit_code = ending.exit_code
-    else:
-        _fail(uow, run, ending, outside)
     uow.runs.save(run)
+
+
+def lose_attempt(uow: UnitOfWork, run: OpRun, message: str, outside: Outside) -> None:
+    """End an attempt whose worker is gone: uncharged, and retried unless it was to be stopped."""
+    intent = uow.runs.cancel_intent(run.id)
+    if intent is None:
+        failure = Failure("WORKER_LOST", charged=False)
+        fail_attempt(uow, run, failure, Evidence(message), outside)
+    else:
+        end_as_asked(uow, run, intent, Evidence(payload={"worker": message}))
+
+
+def give_back(uow: UnitOfWork, run: OpRun, message: str) -> None:
+    """Let an unstarted assignment wait again: ASSIGNED -> PENDING under the next fence.
+
+    Args:
+        uow: The unit of work that loaded the run.
+        run: ASSIGNED. If it was to be stopped, it ends instead.
+        message: Why, for people.
+    """
+    fence = run.fence
+    intent = uow.runs.cancel_intent(run.id)
+    if intent is None:
+        run.release(now=uow.now(), msg=message)
+        uow.runs.save(run)
+    else:
+        end_as_asked(uow, run, intent)
+    let_go(uow, run.id, fence)
 
 
 def let_go(
@@ -103,51 +136,33 @@ def let_go(
         uow.assignments.free(run_id, fence)
 
 
-def lose(uow: UnitOfWork, run: OpRun, message: str, outside: Outside) -> None:
-    """End an attempt whose worker is gone: uncharged, and retried unless somebody cancelled it."""
-    intent = uow.runs.cancel_intent(run.id)
-    ending = failed("WORKER_LOST", message, charged=False) if intent is None else ending_of(intent)
-    end_run(uow, run, ending, outside)
-
-
-def give_back(uow: UnitOfWork, run: OpRun, message: str, outside: Outside) -> None:
-    """Let an unstarted assignment wait again: ASSIGNED -> PENDING under the next fence.
+def stop_run(uow: UnitOfWork, run: OpRun, reason: str, message: str) -> bool:
+    """End a run at once if nobody works on it, else ask its worker to stop.
 
     Args:
         uow: The unit of work that loaded the run.
-        run: ASSIGNED.
-        message: Why, for people.
-        outside: Used when somebody cancelled the run meanwhile; then it ends instead.
+        run: Not terminal.
+        reason: CANCELLED, or the timeout that is over.
+        message: For people.
+
+    Returns:
+        Whether the run is over.
     """
-    fence = run.fence
-    intent = uow.runs.cancel_intent(run.id)
-    if intent is None:
-        run.release(now=uow.now(), msg=message)
-        uow.runs.save(run)
-    else:
-        end_run(uow, run, ending_of(intent), outside)
-    let_go(uow, run.id, fence)
+    intent = CancelIntent(reason, message, uow.now())
+    if run.state is OpRunState.PENDING:
+        end_as_asked(uow, run, intent)
+        return True
+    held = uow.assignments.find(run.id, run.fence)
+    if held is None or held.claimed_at is None or held.lease_expires_at <= uow.now():
+        end_as_asked(uow, run, intent)
+        let_go(uow, run.id, run.fence, free=held is None or held.claimed_at is None)
+        return True
+    _ask_to_stop(uow, run, held, intent)
+    return False
 
 
-def _fail(uow: UnitOfWork, run: OpRun, ending: Ending, outside: Outside) -> None:
-    failure = ending.failure or Failure("WORKER_ERROR", charged=False)
-    now = uow.now()
-    decision = decide_retry(run, failure, now=now, random=outside.random, settings=outside.settings)
-    run.fail(
-        ending.message,
-        reason=failure.reason,
-        charged=failure.charged,
-        exit_code=ending.exit_code,
-        payload={**ending.payload, **_verdict(decision)},
-        now=now,
-    )
-    if isinstance(decision, Retry):
-        run.retry(force=True, now=now, due_at=decision.due_at)
-        run.phase = BACKOFF if decision.due_at > now else None
-
-
-def _verdict(decision: Decision) -> JsonObject:
-    # Only a FAILED that is not the end says so; readers of old events need not know the word.
-    if isinstance(decision, NoRetry):
-        return {"retry": decision.reason}
-    return {"final": False, "retry": decision.reason}
+def _ask_to_stop(uow: UnitOfWork, run: OpRun, held: HeldAttempt, intent: CancelIntent) -> None:
+    uow.runs.request_cancel(run.id, intent.reason, intent.message)
+    run.phase = STOPPING
+    uow.runs.save(run)
+    uow.wake(f"worker:{held.worker_id}")

@@ -21,6 +21,7 @@ from gyoza.wire.strict_json import pointer_of
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _SHOWN_CHARS: Final = 300
+_NOTHING_ELSE: Final[Any] = Registry()
 
 
 def schema_faults(schema: JsonObject, at: str) -> list[Fault]:
@@ -53,25 +54,25 @@ def value_faults(schema: JsonObject, value: Any, at: str) -> list[Fault]:
         value: Any JSON value.
         at: JSON pointer to the value in its document.
     """
-    validator = Draft202012Validator(schema, registry=Registry())
+    # The library's stubs leave these types open.
+    validator: Any = Draft202012Validator(schema, registry=_NOTHING_ELSE)
     try:
-        errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+        errors: list[ValidationError] = list(validator.iter_errors(value))
     except RecursionError:
         return [Fault(pointer=at, message="its schema refers to itself without end")]
     return [_fault(error, at) for error in errors]
 
 
 def _fault(error: ValidationError | SchemaError, at: str) -> Fault:
-    path = cast("list[str | int]", list(error.absolute_path))
     message = error.message
     if len(message) > _SHOWN_CHARS:
         message = f"{message[:_SHOWN_CHARS]}... (violates {error.validator})"
-    return Fault(pointer=at + pointer_of(*path), message=message)
+    return Fault(pointer=at + pointer_of(*error.absolute_path), message=message)
 
 
 def _reference_faults(schema: JsonObject) -> Iterator[tuple[str, str]]:
-    resource = Resource.from_contents(schema, default_specification=DRAFT202012)
-    resolver = Registry().resolver_with_root(resource)
+    resource: Any = Resource.from_contents(schema, default_specification=DRAFT202012)
+    resolver: Any = _NOTHING_ELSE.resolver_with_root(resource)
     for pointer, reference in _references(schema, ""):
         if not isinstance(reference, str) or not reference.startswith("#"):
             yield pointer, f"refers to {reference!r}, outside of the schema; only #... is followed"

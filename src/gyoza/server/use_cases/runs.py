@@ -1,29 +1,53 @@
 """Submitting, reading and changing runs, as callers ask for it.
 
-What makes a submit acceptable is in `submission`; what workers do to runs is in `workers` and
-`reports`.
+What makes a submit acceptable is in `submission`, how attempts end in `attempts`; what workers do
+to runs is in `workers` and `reports`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
-from gyoza.models import OpRun
-from gyoza.server.errors import ServerError
+from gyoza.models import EventType, OpRun, OpRunState
+from gyoza.models.timestamps import format_time
+from gyoza.server.errors import (
+    AmbiguousId,
+    InvalidInput,
+    InvalidRequest,
+    RunCompleted,
+    RunEnded,
+    RunHeld,
+    RunNotEnded,
+    RunNotFound,
+    ServerError,
+)
+from gyoza.server.storage.records import RunFilter, StoredEvent, StoredLog
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.attempts import CANCELLED, stop_run
+from gyoza.server.use_cases.explanation import explanation_of
 from gyoza.server.use_cases.outside import Outside
-from gyoza.server.use_cases.paging import PageQuery
+from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
+from gyoza.server.use_cases.submission import Catalogue, priority_faults, run_from
+from gyoza.wire import messages
 from gyoza.wire.messages import (
+    MAX_BATCH,
     AddEvent,
     ArtifactRef,
     CancelRun,
     Event,
+    Fault,
     JsonObject,
     LogChunk,
     PatchRun,
     SubmitRun,
 )
+from gyoza.wire.strict_json import StrictJsonError
+
+MIN_PREFIX_CHARS: Final = 8
+_CALLERS_EVENTS: Final = (EventType.INFO, EventType.ERROR)
+_HELD: Final = (OpRunState.ASSIGNED, OpRunState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +84,7 @@ class RunQuery:
     worker: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     batch: str | None = None
-    page: PageQuery = PageQuery()
+    page: PageQuery = field(default_factory=PageQuery)
 
 
 def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
@@ -72,7 +96,11 @@ def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
         VersionNotFound: The op has no such version.
         OpArchived: The op takes no new runs.
     """
-    raise NotImplementedError
+    now = uow.now()
+    catalogue = Catalogue(uow)
+    run = run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
+    uow.runs.add([run])
+    return run
 
 
 def submit_batch(
@@ -88,7 +116,16 @@ def submit_batch(
     Raises:
         InvalidRequest: There are none, or more than 10,000.
     """
-    raise NotImplementedError
+    if not 0 < len(documents) <= MAX_BATCH:
+        message = f"got {len(documents)} runs, expected 1 to {MAX_BATCH}"
+        raise InvalidRequest([Fault(pointer="/runs", message=message)])
+    now = uow.now()
+    batch_id = outside.ids("bat", now)
+    catalogue = Catalogue(uow)
+    made = [_run_or_error(document, catalogue, uow, outside) for document in documents]
+    uow.runs.add([each for each in made if isinstance(each, OpRun)], batch_id=batch_id)
+    outcomes = [each.id if isinstance(each, OpRun) else each for each in made]
+    return SubmittedBatch(batch_id, outcomes)
 
 
 def get_run(uow: UnitOfWork, id_or_prefix: str, *, events: bool = False) -> OpRun:
@@ -103,7 +140,8 @@ def get_run(uow: UnitOfWork, id_or_prefix: str, *, events: bool = False) -> OpRu
         RunNotFound: Nothing matches.
         AmbiguousId: More than one run matches.
     """
-    raise NotImplementedError
+    run_id = _whole_id(uow, id_or_prefix)
+    return uow.runs.with_events(run_id) if events else uow.runs.get(run_id)
 
 
 def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
@@ -112,7 +150,25 @@ def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
     Raises:
         InvalidRequest: A state or the page token is unknown.
     """
-    raise NotImplementedError
+    states = {state.value for state in OpRunState}
+    unknown = [name for name in query.states if name not in states]
+    if unknown:
+        message = f"{unknown[0]!r} is no state; expected one of {', '.join(sorted(states))}"
+        raise InvalidRequest([Fault(pointer="state", message=message)])
+    wanted = RunFilter(
+        states=tuple(OpRunState(name) for name in query.states),
+        op=query.op,
+        owner=query.owner,
+        worker=query.worker,
+        batch=query.batch,
+        tags=dict(query.tags),
+    )
+    try:
+        found = uow.runs.page(wanted, key_in(query.page.token), query.page.limit + 1)
+    except ValueError:
+        fault = Fault(pointer="page_token", message="is of another list; start without a token")
+        raise InvalidRequest([fault]) from None
+    return cut_page(found, query.page.limit, uow.runs.position)
 
 
 def patch_run(uow: UnitOfWork, run_id: str, command: PatchRun, outside: Outside) -> OpRun:
@@ -126,7 +182,26 @@ def patch_run(uow: UnitOfWork, run_id: str, command: PatchRun, outside: Outside)
         RunNotEnded: Retry of a run that is not over.
         RunCompleted: Retry of a completed run.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    if command.priority is None and command.outputs is None and command.state is None:
+        message = "asks for nothing; expected priority, outputs or state"
+        raise InvalidInput([Fault(pointer="", message=message)])
+    if command.state is not None and (command.priority, command.outputs) != (None, None):
+        message = "changes alone; send priority or outputs in a request of their own"
+        raise InvalidInput([Fault(pointer="/state", message=message)])
+    if command.state == CANCELLED:
+        return cancel_run(uow, run.id, CancelRun())[0]
+    if command.state is not None:
+        return retry_run(uow, run.id)
+    if command.priority is not None:
+        _change_priority(run, command.priority)
+    if command.outputs is not None:
+        _refuse_held(run)
+        run.current_attempt.outputs = command.outputs
+    run.updated_at = uow.now()
+    uow.runs.save(run)
+    uow.wake(f"run:{run.id}")
+    return run
 
 
 def cancel_run(uow: UnitOfWork, run_id: str, command: CancelRun) -> tuple[OpRun, bool]:
@@ -139,7 +214,12 @@ def cancel_run(uow: UnitOfWork, run_id: str, command: CancelRun) -> tuple[OpRun,
         RunNotFound: No such run.
         RunEnded: The run is COMPLETED or FAILED. A CANCELLED one is returned as it is.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    if run.state is OpRunState.CANCELLED:
+        return run, True
+    if run.is_terminal:
+        raise RunEnded(run.id, run.state.value)
+    return run, stop_run(uow, run, CANCELLED, command.reason or "cancelled on request")
 
 
 def retry_run(uow: UnitOfWork, run_id: str) -> OpRun:
@@ -150,7 +230,14 @@ def retry_run(uow: UnitOfWork, run_id: str) -> OpRun:
         RunNotEnded: The run is not over.
         RunCompleted: The run has completed.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    if run.state is OpRunState.COMPLETED:
+        raise RunCompleted(run.id)
+    if not run.is_terminal:
+        raise RunNotEnded(run.id, run.state.value)
+    run.retry(force=True, now=uow.now())
+    uow.runs.save(run)
+    return run
 
 
 def add_event(uow: UnitOfWork, run_id: str, command: AddEvent) -> Event:
@@ -162,7 +249,19 @@ def add_event(uow: UnitOfWork, run_id: str, command: AddEvent) -> Event:
         RunEnded: The run is over.
         InvalidInput: The type is not one that callers may add, or its state does not take it.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    _refuse_held(run)
+    if run.is_terminal:
+        raise RunEnded(run.id, run.state.value)
+    if command.type not in _CALLERS_EVENTS:
+        names = ", ".join(each.value for each in _CALLERS_EVENTS)
+        message = f"got {command.type[:80]!r}, expected one of {names}; states change by cancel, "
+        message += "retry and the worker's reports"
+        raise InvalidInput([Fault(pointer="/type", message=message)])
+    run.add_event(EventType(command.type), command.msg, command.payload, now=uow.now())
+    uow.runs.save(run)
+    number = uow.runs.last_event_number(run.id)
+    return _event(uow.runs.events(run.id, number - 1, 1)[0])
 
 
 def list_events(uow: UnitOfWork, run_id: str, *, after: int = 0, limit: int = 50) -> list[Event]:
@@ -171,7 +270,11 @@ def list_events(uow: UnitOfWork, run_id: str, *, after: int = 0, limit: int = 50
     Raises:
         RunNotFound: No such run.
     """
-    raise NotImplementedError
+    run_id = _whole_id(uow, run_id)
+    found = uow.runs.events(run_id, after, limit)
+    if not found:
+        uow.runs.last_event_number(run_id)  # an unknown run is an error, an empty page is none
+    return [_event(stored) for stored in found]
 
 
 def list_logs(
@@ -196,7 +299,11 @@ def list_logs(
     Raises:
         RunNotFound: No such run.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    number = run.current_attempt.attempt if attempt is None else attempt
+    if tail is not None:
+        return [_chunk(stored) for stored in uow.logs.tail(run.id, number, tail)]
+    return [_chunk(stored) for stored in uow.logs.page(run.id, number, after, limit)]
 
 
 def list_artifacts(uow: UnitOfWork, run_id: str) -> list[ArtifactRef]:
@@ -205,7 +312,8 @@ def list_artifacts(uow: UnitOfWork, run_id: str) -> list[ArtifactRef]:
     Raises:
         RunNotFound: No such run.
     """
-    raise NotImplementedError
+    run = get_run(uow, run_id)
+    return [found.ref for found in uow.artifacts.of_run(run.id)]
 
 
 def explain_run(uow: UnitOfWork, run_id: str, outside: Outside) -> JsonObject:
@@ -218,4 +326,64 @@ def explain_run(uow: UnitOfWork, run_id: str, outside: Outside) -> JsonObject:
     Raises:
         RunNotFound: No such run.
     """
-    raise NotImplementedError
+    return explanation_of(uow, get_run(uow, run_id), outside)
+
+
+def _whole_id(uow: UnitOfWork, id_or_prefix: str) -> str:
+    if len(id_or_prefix) < MIN_PREFIX_CHARS:
+        raise RunNotFound(id_or_prefix)
+    ids = uow.runs.ids_with_prefix(id_or_prefix)
+    if not ids:
+        raise RunNotFound(id_or_prefix)
+    if len(ids) > 1 and id_or_prefix not in ids:
+        raise AmbiguousId(id_or_prefix, ids)
+    return ids[0]
+
+
+def _run_or_error(
+    document: JsonObject, catalogue: Catalogue, uow: UnitOfWork, outside: Outside
+) -> OpRun | ServerError:
+    now = uow.now()
+    try:
+        command = messages.convert(document, SubmitRun)
+        return run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
+    except StrictJsonError as error:
+        return InvalidRequest([Fault(pointer=error.pointer, message=str(error))])
+    except ServerError as error:
+        return error
+
+
+def _change_priority(run: OpRun, priority: int) -> None:
+    faults = priority_faults(priority)
+    if faults:
+        raise InvalidInput(faults)
+    if run.is_terminal:
+        raise RunEnded(run.id, run.state.value)
+    run.priority = priority
+
+
+def _refuse_held(run: OpRun) -> None:
+    if run.state in _HELD:
+        raise RunHeld(run.id, run.worker_id)
+
+
+def _event(stored: StoredEvent) -> Event:
+    entry = stored.entry
+    return Event(
+        number=stored.number,
+        attempt=stored.attempt,
+        t=format_time(entry.t),
+        type=entry.type.value,
+        msg=entry.msg,
+        payload=entry.payload,
+    )
+
+
+def _chunk(stored: StoredLog) -> LogChunk:
+    return LogChunk(
+        number=stored.number,
+        attempt=stored.attempt,
+        t=format_time(stored.t),
+        stream=stored.stream,
+        text=stored.text,
+    )

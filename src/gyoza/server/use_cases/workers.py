@@ -1,21 +1,39 @@
 """What workers ask of the server, and what people do with workers.
 
-Reports are in `reports`, leases of the lost in `leases`. Every write that names an attempt is
-checked by its token and its fence before it can do anything.
+Registering is in `sessions`, reports are in `reports`, leases of the lost in `leases`. Every write
+that names an attempt is checked by its token and its fence before it can do anything.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gyoza.models import OpRun, OpRunState
+from gyoza.models.timestamps import as_utc
+from gyoza.server.errors import WorkerBusy, WorkerNotFound
+from gyoza.server.storage.records import HeldAttempt, Reservation, WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases import sessions
+from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
 from gyoza.server.use_cases.outside import Outside
+from gyoza.server.use_cases.sessions import active_session
+from gyoza.server.use_cases.tokens import attempt_token, is_token_of
+from gyoza.server.use_cases.worker_states import state_of, worker_view
 from gyoza.wire.messages import (
+    Assignment,
+    CancelOrder,
     Claim,
     Claimed,
     Heartbeat,
     HeartbeatAnswer,
+    Held,
+    JsonObject,
     Register,
     Registered,
     Release,
+    ReleaseItem,
+    ReportAnswer,
     Reported,
     WorkerView,
 )
@@ -29,7 +47,7 @@ def register_worker(uow: UnitOfWork, command: Register, outside: Outside) -> Reg
             stops without touching containers.
         InvalidInput: Another protocol, or a capacity that makes no sense.
     """
-    raise NotImplementedError
+    return sessions.register(uow, command, outside)
 
 
 def heartbeat(
@@ -41,7 +59,25 @@ def heartbeat(
         WorkerNotFound: Register again.
         SessionSuperseded: Another session registered.
     """
-    raise NotImplementedError
+    before = active_session(uow, worker_id, command.session_id)
+    uow.workers.touch(worker_id, command.session_id, uow.now(), command.gpus, command.problem)
+    named = [(each.run_id, each.fence) for each in command.held]
+    renewed = uow.assignments.renew(worker_id, named, outside.settings.lease_s)
+    held = uow.assignments.held_by(worker_id)
+    _free_what_is_gone(uow, worker_id, held, set(named))
+    if _may_take_more(before, command, uow, outside):
+        uow.wake("dispatch")
+    return HeartbeatAnswer(
+        server_time_us=_us(uow),
+        interval_s=outside.settings.heartbeat_interval_s,
+        draining=before.draining,
+        cancel=[order for each in held if (order := _cancel_order(each)) is not None],
+        stop=[
+            Held(run_id=run_id, fence=fence)
+            for run_id, fence in named
+            if (run_id, fence) not in renewed
+        ],
+    )
 
 
 def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> Claimed:
@@ -54,7 +90,23 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
         WorkerNotFound: Register again.
         SessionSuperseded: Another session registered.
     """
-    raise NotImplementedError
+    active_session(uow, worker_id, command.session_id)
+    held = uow.assignments.claimed_with(worker_id, command.claim_id)
+    if not held:
+        held = uow.assignments.unclaimed_for(worker_id)
+        uow.assignments.mark_claimed(held, command.claim_id, uow.now())
+    if not held:
+        return Claimed()
+    fences = [(each.run_id, each.fence) for each in held]
+    uow.assignments.renew(worker_id, fences, outside.settings.lease_s)
+    granted = {(each.run_id, each.fence): each for each in uow.assignments.reserved_on(worker_id)}
+    runs = {run.id: run for run in uow.runs.get_many(each.run_id for each in held)}
+    return Claimed(
+        assignments=[
+            _assignment(uow, runs[each.run_id], each, granted.get((each.run_id, each.fence)))
+            for each in held
+        ]
+    )
 
 
 def release(uow: UnitOfWork, worker_id: str, command: Release) -> Reported:
@@ -64,7 +116,8 @@ def release(uow: UnitOfWork, worker_id: str, command: Release) -> Reported:
         WorkerNotFound: Register again.
         SessionSuperseded: Another session registered.
     """
-    raise NotImplementedError
+    active_session(uow, worker_id, command.session_id)
+    return Reported(items=[_release_one(uow, worker_id, item) for item in command.items])
 
 
 def drain_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
@@ -73,7 +126,9 @@ def drain_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerVie
     Raises:
         WorkerNotFound: No such worker.
     """
-    raise NotImplementedError
+    worker = _named(uow, worker_id)
+    uow.workers.save(replace(worker, draining=True))
+    return get_worker(uow, worker.id, outside)
 
 
 def resume_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
@@ -82,7 +137,10 @@ def resume_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerVi
     Raises:
         WorkerNotFound: No such worker.
     """
-    raise NotImplementedError
+    worker = _named(uow, worker_id)
+    uow.workers.save(replace(worker, draining=False))
+    uow.wake("dispatch")
+    return get_worker(uow, worker.id, outside)
 
 
 def remove_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> None:
@@ -92,12 +150,26 @@ def remove_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> None:
         WorkerNotFound: No such worker.
         WorkerBusy: It holds runs and is not LOST.
     """
-    raise NotImplementedError
+    worker = _named(uow, worker_id)
+    held = {each.run_id: each for each in uow.assignments.held_by(worker.id)}
+    state, _ = state_of(worker, uow.now(), outside.settings)
+    if held and state != "LOST":
+        raise WorkerBusy(worker.id, sorted(held))
+    for run in uow.runs.get_many(held):
+        lose_attempt(uow, run, f"worker {worker.id} was removed while it was lost", outside)
+        let_go(uow, run.id, held[run.id].fence)
+    for each in uow.assignments.reserved_on(worker.id):
+        uow.assignments.free(each.run_id, each.fence)
+    uow.workers.remove(worker.id)
 
 
 def list_workers(uow: UnitOfWork, outside: Outside) -> list[WorkerView]:
     """Return all workers by name."""
-    raise NotImplementedError
+    reserved = uow.assignments.reserved_by_worker()
+    views = [
+        _view(uow, worker, reserved.get(worker.id, ()), outside) for worker in uow.workers.list()
+    ]
+    return sorted(views, key=lambda view: (view.name, view.id))
 
 
 def get_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
@@ -106,4 +178,104 @@ def get_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
     Raises:
         WorkerNotFound: No such worker.
     """
-    raise NotImplementedError
+    worker = _named(uow, worker_id)
+    return _view(uow, worker, uow.assignments.reserved_on(worker.id), outside)
+
+
+def _named(uow: UnitOfWork, id_or_name: str) -> WorkerRecord:
+    worker = uow.workers.find(id_or_name)
+    if worker is not None and not worker.removed:
+        return worker
+    namesakes = [each for each in uow.workers.list() if each.name == id_or_name]
+    if len(namesakes) != 1:
+        raise WorkerNotFound(id_or_name)
+    return namesakes[0]
+
+
+def _view(
+    uow: UnitOfWork, worker: WorkerRecord, reserved: Sequence[Reservation], outside: Outside
+) -> WorkerView:
+    run_ids = [each.run_id for each in uow.assignments.held_by(worker.id)]
+    return worker_view(worker, reserved, run_ids, uow.now(), outside.settings)
+
+
+def _free_what_is_gone(
+    uow: UnitOfWork, worker_id: str, held: Sequence[HeldAttempt], named: set[tuple[str, int]]
+) -> None:
+    """Free what lost attempts reserved, once their worker does not name them any more."""
+    alive = {(each.run_id, each.fence) for each in held} | named
+    for each in uow.assignments.reserved_on(worker_id):
+        if (each.run_id, each.fence) not in alive:
+            uow.assignments.free(each.run_id, each.fence)
+
+
+def _may_take_more(
+    before: WorkerRecord, command: Heartbeat, uow: UnitOfWork, outside: Outside
+) -> bool:
+    was, _ = state_of(before, uow.now(), outside.settings)
+    came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not command.problem
+    used = {gpu.uuid: gpu.used_mb for gpu in before.capacity.gpus}
+    return came_back or any(gpu.used_mb < used.get(gpu.uuid, 0) for gpu in command.gpus)
+
+
+def _cancel_order(held: HeldAttempt) -> CancelOrder | None:
+    if held.cancel is None or held.claimed_at is None:
+        return None
+    return CancelOrder(
+        run_id=held.run_id,
+        fence=held.fence,
+        reason=held.cancel.reason,
+        message=held.cancel.message,
+    )
+
+
+def _assignment(
+    uow: UnitOfWork, run: OpRun, held: HeldAttempt, reserved: Reservation | None
+) -> Assignment:
+    definition = None
+    if run.op_definition is not None:
+        definition = uow.definitions.find(run.op_definition, run.op_version)
+    return Assignment(
+        run_id=run.id,
+        attempt=held.attempt,
+        fence=held.fence,
+        token=attempt_token(uow.cluster().secret, run.id, held.fence),
+        image=run.image,
+        image_digest=run.image_digest,
+        inputs=run.inputs,
+        granted=_granted(reserved),
+        gpu_uuid=run.current_attempt.gpu_uuid,
+        execution=run.execution.to_dict(),
+        input_specs=definition.input_specs.to_dict() if definition else {},
+        output_specs=definition.output_specs.to_dict() if definition else {},
+        op_definition=run.op_definition,
+        op_version=run.op_version,
+        cancel=_cancel_order(held),
+    )
+
+
+def _granted(reserved: Reservation | None) -> JsonObject:
+    if reserved is None:
+        return {}
+    return {"cpu": reserved.cpu, "ram_mb": reserved.ram_mb, "vram_mb": reserved.vram_mb}
+
+
+def _release_one(uow: UnitOfWork, worker_id: str, item: ReleaseItem) -> ReportAnswer:
+    answer = ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
+    if not is_token_of(item.token, uow.cluster().secret, item.run_id, item.fence):
+        answer.status, answer.detail = "INVALID", "the token is not this attempt's"
+        return answer
+    held = uow.assignments.find(item.run_id, item.fence)
+    if held is None or held.worker_id != worker_id:
+        answer.status, answer.detail = "STALE", "the attempt is over or elsewhere"
+        return answer
+    run = uow.runs.get(item.run_id)
+    if run.state is not OpRunState.ASSIGNED:
+        answer.status, answer.detail = "INVALID", f"is {run.state.value}; report its result"
+        return answer
+    give_back(uow, run, item.reason or f"worker {worker_id} gave it back")
+    return answer
+
+
+def _us(uow: UnitOfWork) -> int:
+    return round(as_utc(uow.now()).timestamp() * 1_000_000)

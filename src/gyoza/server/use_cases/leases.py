@@ -1,0 +1,78 @@
+"""What the server does about runs that nobody reports on: deadlines, lost and unclaimed attempts.
+
+Called by the rescuer, a bounded number at a time. When a lease may count as over is the rescuer's
+to know: it alone sees whether the server itself was away.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from gyoza.models import OpRun, OpRunState
+from gyoza.server.storage.records import Overdue
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.attempts import (
+    QUEUE_TIMEOUT,
+    TOTAL_TIMEOUT,
+    give_back,
+    let_go,
+    lose_attempt,
+    stop_run,
+)
+from gyoza.server.use_cases.outside import Outside
+
+BATCH: Final = 200
+
+
+def end_overdue(uow: UnitOfWork) -> int:
+    """End, or ask to stop, what is past its queue or total timeout; returns how many."""
+    overdue = {each.run_id: each for each in uow.runs.overdue(uow.now(), BATCH)}
+    ended = 0
+    for run in uow.runs.get_many(overdue):
+        ended += _end_one(uow, run, overdue[run.id])
+    return ended
+
+
+def release_unacknowledged(uow: UnitOfWork, outside: Outside) -> int:
+    """Give back assignments that their worker did not claim in time; returns how many."""
+    within_s = outside.settings.acknowledge_within_s
+    found = uow.assignments.unacknowledged(uow.now() - timedelta(seconds=within_s), BATCH)
+    fences = {each.run_id: each.fence for each in found}
+    released = 0
+    for run in uow.runs.get_many(fences):
+        if run.state is OpRunState.ASSIGNED and run.fence == fences[run.id]:
+            give_back(uow, run, f"worker {run.worker_id} did not claim it in {within_s:g} s")
+            released += 1
+    return released
+
+
+def expire_leases(uow: UnitOfWork, outside: Outside) -> int:
+    """Close the attempts of workers that are gone, uncharged; returns how many.
+
+    What they reserved stays reserved: a worker that comes back may still run their containers, and
+    frees them by saying what it holds.
+    """
+    found = uow.assignments.expired(uow.now(), BATCH)
+    held = {each.run_id: each for each in found}
+    lost = 0
+    for run in uow.runs.get_many(held):
+        attempt = held[run.id]
+        if run.fence != attempt.fence or run.is_terminal:
+            continue
+        silence = f"worker {attempt.worker_id} was not heard of for {outside.settings.lease_s:g} s"
+        lose_attempt(uow, run, silence, outside)
+        let_go(uow, run.id, attempt.fence, free=attempt.claimed_at is None)
+        lost += 1
+    return lost
+
+
+def _end_one(uow: UnitOfWork, run: OpRun, overdue: Overdue) -> bool:
+    if overdue.kind == "QUEUE":
+        message = f"no worker took it within {run.timeouts.queue_s:g} s"
+        return stop_run(uow, run, QUEUE_TIMEOUT, message)
+    intent = uow.runs.cancel_intent(run.id)
+    if intent is not None:
+        return False  # its worker is asked already, and a cancel outranks a timeout
+    message = f"it was not over within {run.timeouts.total_s:g} s of its submission"
+    return stop_run(uow, run, TOTAL_TIMEOUT, message)
