@@ -9,7 +9,6 @@ from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
 
 DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 5555
 _TRIED: Final = 100
 
 
@@ -24,20 +23,6 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def require_free(host: str, port: int) -> None:
-    """Refuse a port that is taken.
-
-    Raises:
-        CliError: It is.
-    """
-    if not is_free(host, port):
-        raise CliError(
-            f"port {port} of {host} is taken or not ours to listen on",
-            ExitCode.CONFLICT,
-            hint=f"choose another with --port, such as --port {port + 1}",
-        )
 
 
 def next_free(host: str, port: int) -> int:

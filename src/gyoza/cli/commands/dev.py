@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _READY_WITHIN_S: Final = 30.0
 _TICK_S: Final = 0.1
-_WORKER_GRACE_S: Final = 15.0
-_SERVER_GRACE_S: Final = 6.0
+# A worker drains at the first request and stops what still runs at the second.
+_GRACES_S: Final = {"worker": (2.0, 8.0), "server": (6.0,)}
 _INSTALL: Final = "install Docker Engine (https://docs.docker.com/engine/install/) and start it"
 
 
@@ -91,6 +91,11 @@ class _Stop:
     @property
     def asked(self) -> bool:
         return self.times > 0
+
+    @property
+    def is_hurried(self) -> bool:
+        """Whether it was asked for twice: no more grace."""
+        return self.times > 1
 
     def __enter__(self) -> Self:
         self._before = [signal.signal(each, self._note) for each in self._SIGNALS]
@@ -172,18 +177,16 @@ class _Stack:
         """End the worker, which gives back what it holds, then the server."""
         if self._children:
             self._context.output.hint("stopping; Ctrl-C again to kill")
-        # A second Ctrl-C leaves no grace.
-        first = stop.times
-        graces = {"worker": _WORKER_GRACE_S, "server": _SERVER_GRACE_S}
         for child in reversed(self._children):
-            child.ask_to_end()
-            self._wait_for(child, graces[child.name], lambda: stop.times > max(first, 1))
+            for grace_s in _GRACES_S[child.name]:
+                child.ask_to_end()
+                self._wait_for(child, grace_s, stop)
+            child.end(grace_s=0.0)
 
-    def _wait_for(self, child: Child, grace_s: float, hurried: Callable[[], bool]) -> None:
+    def _wait_for(self, child: Child, grace_s: float, stop: _Stop) -> None:
         deadline = self._context.monotonic() + grace_s
-        while child.is_running and not hurried() and self._context.monotonic() < deadline:
+        while child.is_running and not stop.is_hurried and self._context.monotonic() < deadline:
             self._context.sleep(_TICK_S)
-        child.end(grace_s=0.0 if child.is_running else 1.0)
 
     def _add(self, name: str, arguments: list[str]) -> None:
         from gyoza.cli.supervision import start_child

@@ -47,18 +47,12 @@ def run(options: Options, context: Context) -> ExitCode:
     """Run a server until it is told to stop.
 
     Raises:
-        CliError: The port is taken, or the server's dependencies are not installed.
+        CliError: The server's dependencies are not installed.
+        SystemExit: It cannot start; the message says why.
     """
     from gyoza.cli.extras import import_part
-    from gyoza.cli.ports import DEFAULT_HOST, DEFAULT_PORT, require_free
 
     if options.data_dir is not None:
         context.environment["GYOZA_DATA_DIR"] = str(options.data_dir)
-    server = import_part("server")
-    known = context.environment
-    require_free(
-        options.host or known.get("GYOZA_HOST") or DEFAULT_HOST,
-        options.port if options.port is not None else int(known.get("GYOZA_PORT") or DEFAULT_PORT),
-    )
-    server.start(host=options.host, port=options.port, log_level=options.log_level)
+    import_part("server").start(host=options.host, port=options.port, log_level=options.log_level)
     return ExitCode.OK
