@@ -29,8 +29,14 @@ class NumberedEvent:
     event: NewEvent
 
 
-_COLUMNS = (events.c.number, events.c.attempt, events.c.t_us)
-_COLUMNS += (events.c.type, events.c.msg, events.c.payload)
+_COLUMNS = (
+    events.c.number,
+    events.c.attempt,
+    events.c.t_us,
+    events.c.type,
+    events.c.msg,
+    events.c.payload,
+)
 _INSERT_EVENTS = insert(events)
 _INSERT_OUTBOX = insert(outbox)
 _AFTER = (

@@ -55,6 +55,13 @@ _NEWEST: Final = (
     select(*_COLUMNS).where(*_OF_ATTEMPT).order_by(logs.c.number.desc()).limit(bindparam("count"))
 )
 
+_SIZES: Final = (
+    select(logs.c.number, logs.c.size_bytes)
+    .where(*_OF_ATTEMPT, logs.c.number >= bindparam("first"))
+    .order_by(logs.c.number)
+    .limit(_CUT_STEP)
+)
+
 
 @dataclass(slots=True)
 class _Ledger:
@@ -146,10 +153,10 @@ class LogRepository:
         first = mark + 1 if ledger.cut_bytes else mark
         given = {"run": run_id, "of_attempt": attempt}
         while ledger.kept_bytes > self._max_bytes:
-            rows = self._connection.execute(_sizes_from(first), given).all()
-            if not rows:
+            sizes = self._sizes_from(first, given)
+            if not sizes:
                 break
-            for number, size in rows:
+            for number, size in sizes:
                 first = number + 1
                 ledger.kept_bytes -= size
                 ledger.cut_bytes += size
@@ -158,6 +165,10 @@ class LogRepository:
         gone = delete(logs).where(*_OF_ATTEMPT, logs.c.number >= mark, logs.c.number < first)
         self._connection.execute(gone, given)
         self._mark(run_id, attempt, mark, ledger.cut_bytes)
+
+    def _sizes_from(self, first: int, given: dict[str, Any]) -> list[tuple[int, int]]:
+        rows = self._connection.execute(_SIZES, {**given, "first": first}).mappings()
+        return [(row["number"], row["size_bytes"]) for row in rows]
 
     def _mark(self, run_id: str, attempt: int, number: int, cut_bytes: int) -> None:
         row = {
@@ -185,15 +196,6 @@ def _enter(ledger: _Ledger, piece: LogPiece, head_bytes: int) -> dict[str, Any]:
         "text": piece.text,
         "size_bytes": size,
     }
-
-
-def _sizes_from(first: int) -> Any:
-    return (
-        select(logs.c.number, logs.c.size_bytes)
-        .where(*_OF_ATTEMPT, logs.c.number >= first)
-        .order_by(logs.c.number)
-        .limit(_CUT_STEP)
-    )
 
 
 def _stored(row: Any) -> StoredLog:

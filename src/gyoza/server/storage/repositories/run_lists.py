@@ -38,7 +38,8 @@ def page_of_ids(
 def count_by_state(transaction: Transaction) -> dict[OpRunState, int]:
     """How many runs there are in each state; every state is named."""
     statement = select(op_runs.c.state, func.count()).group_by(op_runs.c.state)
-    counts = dict(transaction.connection.execute(statement).tuples().all())
+    rows = transaction.connection.execute(statement)
+    counts = {state: count for state, count in rows}  # noqa: C416 - rows are no pairs to dict()
     return {state: counts.get(state.value, 0) for state in OpRunState}
 
 
