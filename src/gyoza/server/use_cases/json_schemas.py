@@ -21,7 +21,7 @@ from gyoza.wire.strict_json import pointer_of
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _SHOWN_CHARS: Final = 300
-_NOTHING_ELSE: Final[Any] = Registry()
+_NOTHING_ELSE: Final = cast("Any", Registry())  # pyright: ignore[reportUnknownArgumentType]
 
 
 def schema_faults(schema: JsonObject, at: str) -> list[Fault]:

@@ -6,6 +6,7 @@ to know: it alone sees whether the server itself was away.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,32 @@ from gyoza.server.use_cases.attempts import (
 from gyoza.server.use_cases.outside import Outside
 
 BATCH: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What there is to rescue.
+
+    Attributes:
+        overdue: Some run is past its queue or total timeout.
+        unacknowledged: Some assignment was not claimed in time.
+        expired: Some lease is over.
+    """
+
+    overdue: bool
+    unacknowledged: bool
+    expired: bool
+
+
+def look_for_troubles(uow: UnitOfWork, outside: Outside) -> Troubles:
+    """Look without writing: nearly always there is nothing, and the one writer has other work."""
+    now = uow.now()
+    claimed_by = now - timedelta(seconds=outside.settings.acknowledge_within_s)
+    return Troubles(
+        overdue=bool(uow.runs.overdue(now, 1)),
+        unacknowledged=bool(uow.assignments.unacknowledged(claimed_by, 1)),
+        expired=bool(uow.assignments.expired(now, 1)),
+    )
 
 
 def end_overdue(uow: UnitOfWork) -> int:

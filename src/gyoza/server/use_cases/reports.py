@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ from gyoza.models import EventType, OpRun
 from gyoza.server.storage.records import HeldAttempt, LogPiece
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import STOPPING
+from gyoza.server.use_cases.moments import moment_of
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.results import missing_artifact, take_result
 from gyoza.server.use_cases.sessions import active_session
@@ -31,7 +32,6 @@ from gyoza.wire.messages import (
     Result,
 )
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_PHASE_CHARS: Final = 32
 
 Numbered = TypeVar("Numbered", ReportedEvent, ReportedLog)
@@ -110,7 +110,7 @@ def _apply(uow: UnitOfWork, held: HeldAttempt, item: ReportItem, outside: Outsid
             events[-1].seq if events else held.last_event_seq,
             logs[-1].seq if logs else held.last_log_seq,
         )
-    pieces = [LogPiece(_moment(each.t_us, now), each.stream, each.text) for each in logs]
+    pieces = [LogPiece(moment_of(each.t_us, now), each.stream, each.text) for each in logs]
     uow.logs.append(held.run_id, held.attempt, pieces)
     if not events and item.phase is None and item.result is None:
         return
@@ -139,7 +139,7 @@ def _add_event(run: OpRun, event: ReportedEvent, now: datetime) -> None:
 
     Refusing it would make the worker send it again for ever, and hide it from the op's author.
     """
-    moment = _moment(event.t_us, now)
+    moment = moment_of(event.t_us, now)
     phase = run.phase
     try:
         run.add_event(EventType(event.type), event.msg, event.payload, now=moment)
@@ -148,12 +148,3 @@ def _add_event(run: OpRun, event: ReportedEvent, now: datetime) -> None:
         run.add_event(EventType.ERROR, f"event refused: {error}", payload, now=moment)
     if phase == STOPPING:
         run.phase = STOPPING  # a change of state forgets the phase; a request to stop outlives it
-
-
-def _moment(t_us: int, now: datetime) -> datetime:
-    # A worker's clock may be wrong; no event happened after it was reported, or ages ago.
-    oldest = now - timedelta(days=30)
-    try:
-        return min(max(_EPOCH + timedelta(microseconds=t_us), oldest), now)
-    except OverflowError:
-        return now

@@ -7,19 +7,19 @@ wins against everything else.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from gyoza.models import OpRun
 from gyoza.server.storage.records import HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import Evidence, end_as_asked, fail_attempt, let_go
+from gyoza.server.use_cases.moments import moment_of
 from gyoza.server.use_cases.op_rules import output_faults
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.retry_policy import Failure, is_charged
 from gyoza.wire.messages import Fault, JsonObject, Result
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_FAULTS: Final = 20
 
 
@@ -41,7 +41,7 @@ def take_result(
         digest: Names the result.
         outside: Settings and jitter of the retry.
     """
-    _note(run, result)
+    _note(run, result, uow.now())
     attempt = run.current_attempt.attempt
     faults = _output_faults(uow, run, result) if result.outcome == "COMPLETED" else []
     if result.outcome == "COMPLETED" and not faults:
@@ -103,13 +103,13 @@ def _output_faults(uow: UnitOfWork, run: OpRun, result: Result) -> list[Fault]:
     return output_faults(definition.output_specs, result.outputs) if definition else []
 
 
-def _note(run: OpRun, result: Result) -> None:
+def _note(run: OpRun, result: Result, now: datetime) -> None:
     attempt = run.current_attempt
     attempt.image_digest = result.image_digest
     if result.duration_ms is not None:
         attempt.execution_summary.duration_ms = max(0, result.duration_ms)
     if attempt.started_at is None and result.started_at_us is not None:
-        attempt.started_at = _EPOCH + timedelta(microseconds=result.started_at_us)
+        attempt.started_at = moment_of(result.started_at_us, now)
 
 
 def _details(result: Result) -> JsonObject:

@@ -12,6 +12,7 @@ from gyoza.server.errors import InvalidInput, SessionSuperseded, WorkerNotFound
 from gyoza.server.storage.records import WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import let_go, lose_attempt
+from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.wire.messages import (
     PROTOCOL_VERSION,
@@ -50,7 +51,7 @@ def register(uow: UnitOfWork, command: Register, outside: Outside) -> Registered
     return Registered(
         worker_id=command.worker_id,
         cluster_id=uow.cluster().id,
-        server_time_us=round(uow.now().timestamp() * 1_000_000),
+        server_time_us=microseconds(uow.now()),
         heartbeat_interval_s=settings.heartbeat_interval_s,
         lease_s=settings.lease_s,
         verdicts=_verdicts(uow, command),

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gyoza.models import OpRun, OpRunState
-from gyoza.models.timestamps import as_utc
 from gyoza.server.errors import WorkerBusy, WorkerNotFound
 from gyoza.server.storage.records import HeldAttempt, Reservation, WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import sessions
 from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
+from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.sessions import active_session
 from gyoza.server.use_cases.tokens import attempt_token, is_token_of
@@ -68,7 +68,7 @@ def heartbeat(
     if _may_take_more(before, command, uow, outside):
         uow.wake("dispatch")
     return HeartbeatAnswer(
-        server_time_us=_us(uow),
+        server_time_us=microseconds(uow.now()),
         interval_s=outside.settings.heartbeat_interval_s,
         draining=before.draining,
         cancel=[order for each in held if (order := _cancel_order(each)) is not None],
@@ -275,7 +275,3 @@ def _release_one(uow: UnitOfWork, worker_id: str, item: ReleaseItem) -> ReportAn
         return answer
     give_back(uow, run, item.reason or f"worker {worker_id} gave it back")
     return answer
-
-
-def _us(uow: UnitOfWork) -> int:
-    return round(as_utc(uow.now()).timestamp() * 1_000_000)

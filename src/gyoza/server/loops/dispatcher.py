@@ -1,0 +1,87 @@
+"""Assigning runs the moment there is a run and room for it.
+
+Woken by `dispatch` (a run was submitted, released or retried; a place became free; a worker came),
+or when a delayed run becomes due. It reads a snapshot, plans, and applies the plan in portions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from gyoza.server.clock import Clock
+from gyoza.server.scheduling.planner import Plan, plan
+from gyoza.server.settings import Settings
+from gyoza.server.storage.store import Store
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.dispatch import apply_placements, read_snapshot
+
+_log = structlog.stdlib.get_logger("gyoza.server.loops")
+# Behind the wakeups: another server's work is seen at the latest so many seconds later.
+_POLL_S: Final = 5.0
+_SHORTEST_S: Final = 0.01
+# One portion keeps the only writer for a few milliseconds.
+_PORTION: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    plan: Plan
+    next_due: datetime | None
+
+
+class Dispatcher:
+    """One tick assigns everything that fits.
+
+    Args:
+        store: The database.
+        settings: Window and lease.
+        clock: Says when a delayed run becomes due.
+    """
+
+    name = "dispatcher"
+    topic: str | None = "dispatch"
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    async def tick(self) -> float:
+        """Plan and apply; returns the seconds until the next delayed run is due, at most 5."""
+        look = await self._store.read(self._look)
+        places = look.plan.placements
+        assigned = 0
+        for start in range(0, len(places), _PORTION):
+            portion = places[start : start + _PORTION]
+            assigned += len(
+                await self._store.write(
+                    lambda uow, portion=portion: apply_placements(uow, portion, self._settings)
+                )
+            )
+        if places:
+            _log.debug("dispatched", assigned=assigned, waiting=len(look.plan.unplaced))
+        if assigned < len(places):
+            await asyncio.sleep(0)
+            return 0.0  # something changed between the look and the writing: look again
+        return await self._until_due(look.next_due)
+
+    def _look(self, uow: UnitOfWork) -> _Look:
+        return _Look(plan(read_snapshot(uow, self._settings)), uow.runs.next_due())
+
+    async def _until_due(self, due: datetime | None) -> float:
+        if due is not None and due <= self._clock.now():
+            due = await self._store.write(_ripen)
+        if due is None:
+            return _POLL_S
+        left_s = (due - self._clock.now()).total_seconds()
+        return min(max(left_s, _SHORTEST_S), _POLL_S)
+
+
+def _ripen(uow: UnitOfWork) -> datetime | None:
+    uow.runs.ripen(uow.now())
+    return uow.runs.next_due()

@@ -1,0 +1,45 @@
+"""All loops of a server, started and stopped together; the composition root's one door to them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gyoza.server.clock import Clock
+from gyoza.server.loops.dispatcher import Dispatcher
+from gyoza.server.loops.loop import Loop
+from gyoza.server.loops.pruner import Pruner
+from gyoza.server.loops.rescuer import Rescuer
+from gyoza.server.storage.store import Store
+from gyoza.server.use_cases.outside import Outside
+
+
+class Roster:
+    """The loops of one server.
+
+    Args:
+        store: Open until after `stop`.
+        outside: Settings and jitter.
+        clock: The store's.
+    """
+
+    def __init__(self, store: Store, outside: Outside, clock: Clock) -> None:
+        settings = outside.settings
+        duties = (
+            Dispatcher(store, settings, clock),
+            Rescuer(store, outside, clock),
+            Pruner(store, settings),
+        )
+        self._loops = [Loop(duty, store.wakeups, clock, outside.random) for duty in duties]
+
+    def start(self) -> None:
+        """Start every loop, in the running event loop."""
+        for loop in self._loops:
+            loop.start()
+
+    async def stop(self) -> None:
+        """Stop every loop."""
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
+
+    def dispatcher_age_s(self) -> float | None:
+        """Seconds since the dispatcher last ticked; None before its first tick."""
+        return self._loops[0].age_s
