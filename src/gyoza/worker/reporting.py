@@ -69,7 +69,11 @@ class AttemptReport:
         self._on_stale = on_stale
         self._over = asyncio.Event()
         self.spool = spool
-        self.is_stale = False
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more is to be told: the server has the result, or wants none."""
+        return self._over.is_set()
 
     def phase(self, name: str) -> None:
         """Say what the attempt is busy with; goes at once."""
@@ -96,8 +100,7 @@ class AttemptReport:
 
     def discard(self, why: str) -> None:
         """The attempt is no longer ours: say nothing more."""
-        if not self.is_stale:
-            self.is_stale = True
+        if not self.is_over:
             self._over.set()
             self._on_stale(why)
 
@@ -151,7 +154,7 @@ class Reporter:
 
     def wake(self, attempt: AttemptReport) -> None:
         """An attempt has something to say."""
-        if attempt.is_stale:
+        if attempt.is_over:
             return
         self._waiting[attempt] = None
         self._something.set()
@@ -197,7 +200,7 @@ class Reporter:
         batch: list[tuple[AttemptReport, ReportItem]] = []
         room = _MAX_BATCH_BYTES
         for attempt in list(self._waiting):
-            if attempt.spool.is_empty or attempt.is_stale:
+            if attempt.spool.is_empty or attempt.is_over:
                 continue
             if room <= 0 or len(batch) >= _MAX_BATCH_ITEMS:
                 break
@@ -281,7 +284,7 @@ class Reporter:
     def _sort_out(self, *, delivered: bool) -> None:
         """Forget who has nothing to say; wake at once if somebody's matter is urgent still."""
         for attempt in list(self._waiting):
-            if attempt.spool.is_empty or attempt.is_stale:
+            if attempt.spool.is_empty or attempt.is_over:
                 del self._waiting[attempt]
         if not self._waiting:
             self._something.clear()

@@ -43,6 +43,7 @@ class Spool:
         self._progress: ReportedEvent | None = None
         self._result: Result | None = None
         self._refusals = 0
+        self._gaps = 0
 
     @property
     def is_urgent(self) -> bool:
@@ -125,7 +126,7 @@ class Spool:
         has_ended = sent.result is not None
         if has_ended:
             self._result = None
-        self._refusals = 0
+        self._refusals = self._gaps = 0
         # What did not fit into the batch before a result follows without waiting for the second.
         self._is_urgent |= self._result is not None
         return has_ended
@@ -136,7 +137,9 @@ class Spool:
             self._events.go_on_from(answer.expected_event_seq)
         if answer.expected_log_seq is not None:
             self._logs.go_on_from(answer.expected_log_seq)
-        self._is_urgent = True
+        # At once, but a server that finds a gap every time is not asked without a pause.
+        self._gaps += 1
+        self._is_urgent = self._gaps == 1
 
     def give_way(self, sent: ReportItem, detail: str, t_us: int) -> None:
         """The server will not take this item as it is: never send the same again.
@@ -151,6 +154,7 @@ class Spool:
         self._refusals += 1
         if self._result is not None:
             self._result = _takeable(self._result, detail, t_us, self._refusals)
+            self._is_urgent = True
 
     @property
     def is_hopeless(self) -> bool:

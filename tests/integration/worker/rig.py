@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -64,11 +64,17 @@ def an_assignment(**changes: Any) -> Assignment:
     return Assignment(**(members | changes))
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Look again and again: what is waited for here happens outside of any event of ours."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
 @dataclass
 class Rig:
     agent: Agent
     server: FakeServer
-    runtime: ContainerRuntime
+    runtime: Any  # a FakeRuntime but where a real engine is lent
     services: Services
     state_dir: Path
     life: asyncio.Task[None] | None = field(default=None)
@@ -81,12 +87,10 @@ class Rig:
         return attempt
 
     async def until_clean(self) -> None:
-        while self.agent.held_runs:
-            await asyncio.sleep(0.001)
+        await until(lambda: not self.agent.held_runs)
 
     async def until_held(self) -> None:
-        while not self.agent.held_runs:
-            await asyncio.sleep(0.001)
+        await until(lambda: bool(self.agent.held_runs))
 
     def leftovers(self) -> list[str]:
         runs = self.state_dir / "runs"
@@ -120,7 +124,10 @@ async def a_rig(
     server = FakeServer(clock, heartbeat_interval_s=heartbeat_s * factor)
     draw = random.Random(7)
     identity = Identity(
-        worker_id=f"wrk_{state_dir.name}", machine_id="machine", boot_id="boot", session_id="session"
+        worker_id=f"wrk_{state_dir.name}",
+        machine_id="machine",
+        boot_id="boot",
+        session_id="session",
     )
     services = Services(
         runtime=runtime,

@@ -47,7 +47,8 @@ async def test_an_op_finds_its_inputs_and_its_context(tmp_path: Path) -> None:
     seen: dict[str, Any] = {}
 
     def on_run(inner: Path | None, outer: Path | None) -> int:
-        assert inner and outer
+        assert inner
+        assert outer
         seen["input"] = json.loads((inner / "input.json").read_text())
         seen["context"] = json.loads((inner / "context.json").read_text())
         seen["mode"] = [oct(path.stat().st_mode & 0o777) for path in (inner, outer)]
@@ -65,7 +66,7 @@ async def test_an_op_finds_its_inputs_and_its_context(tmp_path: Path) -> None:
 async def test_a_file_input_is_fetched_and_replaced_by_a_path(tmp_path: Path) -> None:
     seen: list[Any] = []
 
-    def on_run(inner: Path | None, outer: Path | None) -> int:
+    def on_run(inner: Path | None, _: Path | None) -> int:
         assert inner
         path = json.loads((inner / "input.json").read_text())["text"]
         seen.extend([path, (inner / path.removeprefix("/gyoza/in/")).read_bytes()])
@@ -112,7 +113,7 @@ async def test_a_link_in_place_of_a_file_output_is_refused_and_its_target_untouc
     canary = tmp_path / "canary"
     canary.write_text("secret")
 
-    def on_run(inner: Path | None, outer: Path | None) -> int:
+    def on_run(_: Path | None, outer: Path | None) -> int:
         assert outer
         (outer / "files").mkdir()
         (outer / "files" / "leak").symlink_to(canary)
@@ -175,7 +176,7 @@ CASES: list[tuple[str, Script, str, bool, bool]] = [
     ids=[case[0] for case in CASES],
 )
 async def test_each_bad_end_has_its_reason(
-    tmp_path: Path, script: Script, reason: str, charged: bool, retryable: bool
+    tmp_path: Path, script: Script, reason: str, *, charged: bool, retryable: bool
 ) -> None:
     async with a_rig(tmp_path, script) as rig:
         attempt = await rig.carry_out(output_specs={"n": {"type": "integer"}})
@@ -199,7 +200,7 @@ async def test_an_event_cannot_complete_a_run(tmp_path: Path) -> None:
 
 
 async def test_a_fifo_in_place_of_the_output_does_not_hang_the_worker(tmp_path: Path) -> None:
-    def on_run(inner: Path | None, outer: Path | None) -> int:
+    def on_run(_: Path | None, outer: Path | None) -> int:
         assert outer
         os.mkfifo(outer / "output.json")
         os.mkfifo(outer / "events.jsonl")
@@ -230,7 +231,7 @@ async def test_an_image_nobody_has_is_named_in_the_words_of_the_engine(tmp_path:
     ],
 )
 async def test_a_failed_pull_is_charged_to_whom_it_belongs(
-    tmp_path: Path, fault: PullFailed, reason: str, charged: bool
+    tmp_path: Path, fault: PullFailed, reason: str, *, charged: bool
 ) -> None:
     registry = {IMAGE: PullScript(fault=fault)}
 
