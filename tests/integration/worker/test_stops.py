@@ -144,11 +144,10 @@ async def test_a_superseded_attempt_is_killed_and_nothing_of_it_reported(tmp_pat
 
 
 async def test_a_stale_answer_stops_and_discards_that_attempt_only(tmp_path: Path) -> None:
-    script = Script(steps=(Say(b"a\n", after_s=0.1),), duration_s=1000, ignores_sigterm=True)
-
-    async with a_rig(tmp_path, script, factor=10) as rig:
-        stale, kept = await running(rig), await running(rig)
+    async with a_rig(tmp_path, STUBBORN) as rig:
+        stale, kept = await running(rig, execution={"grace_s": 100}), await running(rig)
         stale.is_stale = True
+        await rig.server.cancel(stale)  # so that it has something to report: its phase
         await until(lambda: len(rig.agent.held_runs) < 2)
 
         assert rig.agent.held_runs == [kept.assignment.run_id]
