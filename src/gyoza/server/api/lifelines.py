@@ -36,6 +36,11 @@ class Stopping:
         """Whether the server is about to end."""
         return self._begun
 
+    @property
+    def watching(self) -> int:
+        """How many long requests are open."""
+        return len(self._lifelines)
+
     def begin(self) -> None:
         """End every lifeline, now and from now on."""
         self._begun = True

@@ -81,7 +81,7 @@ async def list_logs(call: Call) -> Response:
             uow, run.id, attempt=attempt, after=query.after, tail=query.tail, limit=limit
         )
     )
-    return _page(found, limit)
+    return _page(found, limit if query.tail is None else None)
 
 
 class EventFollower:
@@ -204,9 +204,9 @@ def _last_event_id(call: Call, *, parts: int) -> tuple[int, ...] | None:
     return tuple(int(part) for part in numbers)
 
 
-def _page(found: list[Event] | list[LogChunk], limit: int) -> Response:
+def _page(found: list[Event] | list[LogChunk], limit: int | None) -> Response:
     # These lists go on from `after`, a number their reader knows; the token repeats it.
-    token = str(found[-1].number) if len(found) == limit else ""
+    token = str(found[-1].number) if found and len(found) == limit else ""
     return json_answer({"items": msgspec.to_builtins(found), "next_page_token": token})
 
 
