@@ -86,7 +86,10 @@ def failure_of(error: Exception) -> Failure | None:
 def _of_client(error: errors.GyozaError) -> Failure:
     rows = (row for row in _TABLE if isinstance(error, row[0]))
     _, code, hint = next(rows, (errors.GyozaError, ExitCode.UNEXPECTED, ""))
-    return Failure(code, error.message, _details(error), hint)
+    faults = isinstance(error, errors.ResponseError) and error.faults
+    # The document's text repeats every fault; here each has a line of its own.
+    message = error.title.lower() if faults and error.title else error.message
+    return Failure(code, message, _details(error), hint)
 
 
 def _details(error: errors.GyozaError) -> tuple[str, ...]:

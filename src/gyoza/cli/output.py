@@ -53,8 +53,12 @@ def duration(seconds: float) -> str:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, in its largest unit."""
-    return duration(max(0.0, (now - moment).total_seconds())).split(maxsplit=1)[0]
+    """Return how long ago something was, in its largest unit: 40s, 3m, 5h, 12d."""
+    seconds = int(max(0.0, (now - moment).total_seconds()))
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 @dataclass(slots=True)
