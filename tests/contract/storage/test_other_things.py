@@ -1,0 +1,299 @@
+"""What every engine promises about definitions, workers, logs, artifacts and kept answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from gyoza.models import OpDefinition, OpRun
+from gyoza.server.clock import ManualClock
+from gyoza.server.storage.records import (
+    ArtifactRecord,
+    IdempotencyRecord,
+    LogPiece,
+    LogStream,
+    StoredLog,
+    WorkerRecord,
+)
+from gyoza.server.storage.repositories.logs import LogRepository
+from gyoza.server.storage.store import Store
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.wire.messages import ArtifactRef, Capacity, Gpu
+
+
+def a_version(clock: ManualClock, version: str, op_id: str = "count") -> OpDefinition:
+    return OpDefinition.create(op_id, version, f"{op_id}:{version}", now=clock.now())
+
+
+def put(store: Store, *definitions: OpDefinition) -> None:
+    for definition in definitions:
+        store.write_now(lambda uow, each=definition: uow.definitions.add(each))
+
+
+def a_worker(clock: ManualClock, worker_id: str = "wrk_1") -> WorkerRecord:
+    return WorkerRecord(
+        id=worker_id,
+        name="box",
+        machine_id="m",
+        session_id="s1",
+        boot_id="b",
+        version="0.1.0",
+        runtime="docker",
+        capacity=Capacity(cpu=4, ram_mb=8000, gpus=[Gpu(uuid="GPU-1", vram_mb=24000, name="A")]),
+        registered_at=clock.now(),
+        last_seen_at=clock.now(),
+        tags={"zone": "a"},
+    )
+
+
+def a_stored_run(store: Store) -> OpRun:
+    run = OpRun.create("busybox")
+    store.write_now(lambda uow: uow.runs.add([run]))
+    return run
+
+
+class TestDefinitions:
+    def test_the_version_added_last_is_current_and_listed_first(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        first, second = a_version(clock, "2.0"), a_version(clock, "1.0")
+
+        put(store, first, second)
+
+        assert store.read_now(lambda uow: uow.definitions.find("count")) == second
+        assert store.read_now(lambda uow: uow.definitions.find("count", "2.0")) == first
+        assert store.read_now(lambda uow: uow.definitions.list_versions("count")) == [second, first]
+
+    def test_an_old_version_can_be_made_current_again(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        put(store, a_version(clock, "1.0"), a_version(clock, "2.0"))
+
+        store.write_now(lambda uow: uow.definitions.make_current("count", "1.0"))
+
+        found = store.read_now(lambda uow: uow.definitions.find("count"))
+        assert found is not None
+        assert found.version == "1.0"
+
+    def test_a_registered_version_is_never_written_over(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        put(store, a_version(clock, "1.0"))
+
+        with pytest.raises(IntegrityError):
+            put(store, a_version(clock, "1.0"))
+
+    def test_an_archived_op_is_out_of_the_list_until_a_version_comes(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        put(store, a_version(clock, "1.0"))
+        store.write_now(lambda uow: uow.definitions.archive("count"))
+
+        def look(uow: UnitOfWork) -> tuple[bool, int, int]:
+            shown = uow.definitions.list_current()
+            every = uow.definitions.list_current(include_archived=True)
+            return uow.definitions.is_archived("count"), len(shown), len(every)
+
+        assert store.read_now(look) == (True, 0, 1)
+        put(store, a_version(clock, "2.0"))
+        assert store.read_now(look) == (False, 1, 1)
+
+    def test_the_list_goes_on_behind_an_id(self, store: Store, clock: ManualClock) -> None:
+        put(store, *(a_version(clock, "1", op_id) for op_id in ("b", "a", "c")))
+
+        page = store.read_now(lambda uow: uow.definitions.list_current(after_id="a", limit=1))
+
+        assert [each.id for each in page] == ["b"]
+
+    def test_an_unknown_op_has_nothing(self, store: Store) -> None:
+        def look(uow: UnitOfWork) -> tuple[object, ...]:
+            definitions = uow.definitions
+            return (
+                definitions.find("none"),
+                definitions.exists("none"),
+                definitions.is_archived("none"),
+                definitions.list_versions("none"),
+            )
+
+        assert store.read_now(look) == (None, False, False, [])
+
+
+class TestWorkers:
+    def test_a_worker_comes_back_equal_and_can_change(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        worker = a_worker(clock)
+        store.write_now(lambda uow: uow.workers.save(worker))
+        drained = replace(worker, draining=True, session_id="s2")
+
+        store.write_now(lambda uow: uow.workers.save(drained))
+
+        assert store.read_now(lambda uow: uow.workers.find("wrk_1")) == drained
+        assert store.read_now(lambda uow: uow.workers.list()) == [drained]
+
+    def test_only_the_current_session_is_a_sign_of_life(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        store.write_now(lambda uow: uow.workers.save(a_worker(clock)))
+        clock.advance(5)
+        seen = [Gpu(uuid="GPU-1", vram_mb=24000, name="A", used_mb=700)]
+
+        old = store.write_now(lambda uow: uow.workers.touch("wrk_1", "s0", uow.now(), [], "sick"))
+        new = store.write_now(lambda uow: uow.workers.touch("wrk_1", "s1", uow.now(), seen, "sick"))
+
+        assert (old, new) == (False, True)
+        found = store.read_now(lambda uow: uow.workers.find("wrk_1"))
+        assert found is not None
+        assert (found.last_seen_at, found.problem) == (clock.now(), "sick")
+        assert found.capacity.gpus == seen
+
+    def test_a_heartbeat_without_gpus_keeps_what_is_known(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        worker = a_worker(clock)
+        store.write_now(lambda uow: uow.workers.save(worker))
+
+        store.write_now(lambda uow: uow.workers.touch("wrk_1", "s1", uow.now(), [], ""))
+
+        assert store.read_now(lambda uow: uow.workers.find("wrk_1")) == worker
+
+    def test_a_removed_worker_is_not_listed_and_says_nothing(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        store.write_now(lambda uow: uow.workers.save(a_worker(clock)))
+
+        store.write_now(lambda uow: uow.workers.remove("wrk_1"))
+
+        assert store.read_now(lambda uow: uow.workers.list()) == []
+        alive = store.write_now(lambda uow: uow.workers.touch("wrk_1", "s1", uow.now(), [], ""))
+        assert not alive
+
+    def test_locking_a_worker_is_possible_whether_or_not_it_exists(self, store: Store) -> None:
+        store.write_now(lambda uow: uow.workers.lock("wrk_none"))
+
+
+class TestLogs:
+    def piece(self, clock: ManualClock, text: str, stream: LogStream = "stdout") -> LogPiece:
+        return LogPiece(clock.now(), stream, text)
+
+    def test_pieces_are_numbered_per_attempt_and_come_back_in_order(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        run = a_stored_run(store)
+        pieces = [self.piece(clock, "one\n"), self.piece(clock, "zwölf\n", "stderr")]
+        store.write_now(lambda uow: uow.logs.append(run.id, 1, pieces[:1]))
+        store.write_now(lambda uow: uow.logs.append(run.id, 1, pieces[1:]))
+
+        everything = store.read_now(lambda uow: uow.logs.page(run.id, 1))
+
+        assert everything == [
+            StoredLog(1, 1, clock.now(), "stdout", "one\n"),
+            StoredLog(2, 1, clock.now(), "stderr", "zwölf\n"),
+        ]
+        assert store.read_now(lambda uow: uow.logs.page(run.id, 1, after=1)) == everything[1:]
+        assert store.read_now(lambda uow: uow.logs.tail(run.id, 1, 1)) == everything[1:]
+        assert store.read_now(lambda uow: uow.logs.size(run.id, 1)) == len("one\nzwölf\n".encode())
+
+    def test_an_attempt_that_is_not_stored_has_no_logs(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        with pytest.raises(LookupError):
+            store.write_now(lambda uow: uow.logs.append("run_none", 1, [self.piece(clock, "x")]))
+
+    @pytest.mark.parametrize("per_append", [1, 3, 100])
+    def test_the_middle_of_too_much_output_is_cut_and_said_to_be(
+        self, store: Store, clock: ManualClock, per_append: int
+    ) -> None:
+        run = a_stored_run(store)
+        pieces = [self.piece(clock, f"{number:09}\n") for number in range(1, 101)]
+
+        for start in range(0, 100, per_append):
+            some = pieces[start : start + per_append]
+            store.write_now(lambda uow, some=some: _small_logs(uow).append(run.id, 1, some))
+
+        kept = store.read_now(lambda uow: uow.logs.page(run.id, 1))
+        texts = [each.text for each in kept]
+        first, last = [each.text for each in pieces[:5]], [each.text for each in pieces[-5:]]
+        assert texts == [*first, "[gyoza: 900 bytes of output are not kept here]\n", *last]
+        assert [each.number for each in kept] == [1, 2, 3, 4, 5, 6, *range(96, 101)]
+        assert kept[5].stream == "system"
+        assert store.read_now(lambda uow: uow.logs.size(run.id, 1)) == 100
+
+
+def _small_logs(uow: UnitOfWork) -> LogRepository:
+    transaction = uow.logs._transaction  # noqa: SLF001 - the same repository with smaller limits
+    return LogRepository(transaction, max_bytes=100, head_bytes=50)
+
+
+class TestArtifacts:
+    def test_an_artifact_is_noted_once(self, store: Store, clock: ManualClock) -> None:
+        artifact = ArtifactRecord("0" * 64, 3, "text/plain", clock.now())
+
+        first = store.write_now(lambda uow: uow.artifacts.add(artifact))
+        again = store.write_now(lambda uow: uow.artifacts.add(replace(artifact, media_type="x/y")))
+
+        assert (first, again) == (True, False)
+        assert store.read_now(lambda uow: uow.artifacts.find("0" * 64)) == artifact
+        assert store.read_now(lambda uow: uow.artifacts.find("1" * 64)) is None
+
+    def test_a_run_shows_the_files_of_its_attempts_however_often_they_are_reported(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        run = a_stored_run(store)
+        ref = ArtifactRef(sha256="0" * 64, size_bytes=3, media_type="text/plain", name="a.txt")
+        artifact = ArtifactRecord("0" * 64, 3, "text/plain", clock.now())
+        store.write_now(lambda uow: uow.artifacts.add(artifact))
+
+        for _ in range(2):
+            store.write_now(lambda uow: uow.artifacts.link(run.id, 1, [ref]))
+
+        found = store.read_now(lambda uow: uow.artifacts.of_run(run.id))
+        assert [(each.attempt, each.ref) for each in found] == [(1, ref)]
+
+    def test_a_file_that_is_not_known_cannot_be_linked(self, store: Store) -> None:
+        run = a_stored_run(store)
+        ref = ArtifactRef(sha256="f" * 64, size_bytes=3, media_type="text/plain", name="a.txt")
+
+        with pytest.raises(IntegrityError):
+            store.write_now(lambda uow: uow.artifacts.link(run.id, 1, [ref]))
+
+
+class TestKeptAnswers:
+    def test_a_kept_answer_is_found_under_its_scope_and_key(self, store: Store) -> None:
+        store.write_now(lambda uow: uow.idempotency.put("runs", "k", "hash", 201, '{"id": 1}'))
+
+        found = store.read_now(lambda uow: uow.idempotency.find("runs", "k"))
+
+        assert found == IdempotencyRecord("hash", 201, '{"id": 1}')
+        assert store.read_now(lambda uow: uow.idempotency.find("batches", "k")) is None
+
+    def test_the_same_key_cannot_be_kept_twice(self, store: Store) -> None:
+        store.write_now(lambda uow: uow.idempotency.put("runs", "k", "hash", 201, "{}"))
+
+        with pytest.raises(IntegrityError):
+            store.write_now(lambda uow: uow.idempotency.put("runs", "k", "other", 201, "{}"))
+
+    def test_an_answer_goes_when_the_request_fails(self, store: Store) -> None:
+        def keep_and_fail(uow: UnitOfWork) -> None:
+            uow.idempotency.put("runs", "k", "hash", 201, "{}")
+            raise KeyError("no")
+
+        with pytest.raises(KeyError):
+            store.write_now(keep_and_fail)
+
+        assert store.read_now(lambda uow: uow.idempotency.find("runs", "k")) is None
+
+    def test_old_answers_are_pruned_oldest_first(self, store: Store, clock: ManualClock) -> None:
+        for key in ("a", "b", "c"):
+            store.write_now(lambda uow, key=key: uow.idempotency.put("runs", key, "h", 201, "{}"))
+            clock.advance(10)
+
+        before = clock.now() - timedelta(seconds=10)
+        pruned = store.write_now(lambda uow: uow.idempotency.prune(before, 1))
+
+        assert pruned == 1
+        left = [store.read_now(lambda uow, k=k: uow.idempotency.find("runs", k)) for k in "abc"]
+        assert [each is not None for each in left] == [False, True, True]
