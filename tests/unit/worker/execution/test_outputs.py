@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gyoza.models import OutputSpecs
+from gyoza.worker.execution.input_files import safe_name
+from gyoza.worker.execution.outputs import (
+    OverDiskLimit,
+    Unacceptable,
+    file_path,
+    read_document,
+    read_error,
+)
+from gyoza.worker.execution.stages.resolve_image import candidates
+
+FILE = OutputSpecs.from_dict({"f": {"type": "file"}})
+
+
+@pytest.mark.parametrize("value", ["a.txt", "./a.txt", "/gyoza/out/files/a.txt"])
+def test_a_file_output_may_be_named_from_inside_or_relative(value: str) -> None:
+    assert file_path(value) == "a.txt"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "../a",
+        "a/../../b",
+        "/etc/passwd",
+        "/gyoza/out/output.json",
+        "/gyoza/out/files/../output.json",
+        "/gyoza/out/files//etc/passwd",
+        "",
+        ".",
+        "a//b",
+        7,
+        None,
+        {"$artifact": {"sha256": "0" * 64}},
+    ],
+)
+def test_a_file_output_cannot_name_anything_else(value: Any) -> None:
+    with pytest.raises(Unacceptable):
+        file_path(value)
+
+
+def test_every_bad_file_output_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "output.json").write_text('{"f": "nothing", "g": "../x"}')
+    specs = OutputSpecs.from_dict({"f": {"type": "file"}, "g": {"type": "file"}})
+
+    with pytest.raises(Unacceptable) as refusal:
+        read_document(tmp_path, specs, disk_mb=10)
+
+    assert "/f: there is no file" in str(refusal.value)
+    assert "/g: " in str(refusal.value)
+
+
+def test_a_huge_output_is_told_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "output.json").write_bytes(b'"' + b"x" * 1024 * 1024 + b'"')
+
+    with pytest.raises(Unacceptable, match="out/files/ and declare that output with type file"):
+        read_document(tmp_path, OutputSpecs(), disk_mb=10)
+
+
+def test_files_that_claim_more_than_the_limit_are_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    with (tmp_path / "files" / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(OverDiskLimit):
+        read_document(tmp_path, OutputSpecs(), disk_mb=10)
+
+
+def test_a_folder_of_files_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "files").symlink_to("/etc")
+
+    with pytest.raises(Unacceptable, match="out/files/"):
+        read_document(tmp_path, FILE, disk_mb=10)
+
+
+def test_an_error_document_is_read_as_far_as_it_makes_sense(tmp_path: Path) -> None:
+    (tmp_path / "error.json").write_text(
+        '{"type": "E", "message": 7, "retryable": "no", "retry_after_ms": 1e3, "details": [1]}'
+    )
+
+    error = read_error(tmp_path)
+
+    assert error is not None
+    assert (error.type, error.message, error.retryable) == ("E", "", None)
+    assert (error.retry_after_ms, error.details) == (None, [1])
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "NaN"])
+def test_an_unreadable_error_document_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "error.json").write_text(content)
+
+    assert read_error(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("a b;c.txt", "a_b_c.txt"),
+        ("..", "file"),
+        ("", "file"),
+        ("C:\\x\\y.csv", "y.csv"),
+        ("-rf", "rf"),
+        ("ü.png", "_.png"),
+    ],
+)
+def test_a_file_inputs_name_is_made_harmless(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize(
+    ("image", "digest", "expected"),
+    [
+        ("r.io:5000/a/b:1", None, ["r.io:5000/a/b:1"]),
+        ("r.io:5000/a/b:1", "sha256:aa", ["sha256:aa", "r.io:5000/a/b@sha256:aa"]),
+        ("a", "a@sha256:aa", ["a@sha256:aa"]),
+    ],
+)
+def test_an_image_is_looked_for_by_its_digest_first(
+    image: str, digest: str | None, expected: list[str]
+) -> None:
+    assert candidates(image, digest) == expected

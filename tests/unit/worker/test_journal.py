@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from gyoza.wire.messages import Assignment
+from gyoza.worker.journal import Journal
+
+
+def an_assignment(run_id: str = "run_1") -> Assignment:
+    return Assignment(
+        run_id=run_id,
+        attempt=1,
+        fence=3,
+        token="secret",
+        image="op:1",
+        inputs={"large": "x" * 1000},
+        granted={},
+        execution={},
+    )
+
+
+def reopened(journal: Journal, folder: Path) -> Journal:
+    journal.close()
+    return Journal(folder)
+
+
+def test_what_has_begun_and_not_ended_is_known_after_a_crash(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(an_assignment("run_1"))
+    journal.begin(an_assignment("run_2"))
+    journal.created("run_1", 3, {"id": "c1", "name": "gyoza-run_1"})
+    journal.reached("run_1", 3, (4, 7))
+    journal.end("run_2", 3)
+    journal.sync()
+
+    (found,) = reopened(journal, tmp_path).unfinished
+
+    assert (found.assignment.run_id, found.assignment.token) == ("run_1", "secret")
+    assert (found.container, found.cursors) == ({"id": "c1", "name": "gyoza-run_1"}, (4, 7))
+
+
+def test_a_last_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(an_assignment())
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"kind": "end", "run": "run_')
+
+    assert len(reopened(journal, tmp_path).unfinished) == 1
+
+
+def test_a_journal_holds_tokens_and_is_closed_to_others(tmp_path: Path) -> None:
+    Journal(tmp_path).close()
+
+    assert (tmp_path / "journal.jsonl").stat().st_mode & 0o077 == 0
+
+
+def test_a_journal_forgets_what_has_ended(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(100):
+        journal.begin(an_assignment(f"run_{number}"))
+        journal.end(f"run_{number}", 3)
+
+    reopened(journal, tmp_path).close()
+
+    assert (tmp_path / "journal.jsonl").read_bytes() == b""
+
+
+def test_ends_and_cursors_of_what_never_began_are_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+
+    journal.end("run_9", 1)
+    journal.reached("run_9", 1, (1, 1))
+
+    assert reopened(journal, tmp_path).unfinished == []

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import httpx2
+import pytest
+
+from gyoza.wire import messages
+from gyoza.wire.messages import Claim, Claimed, Problem
+from gyoza.worker.server_http import HttpServer
+from gyoza.worker.server_port import (
+    ArtifactMissing,
+    ServerAway,
+    ServerRefused,
+    SessionSuperseded,
+    WorkerUnknown,
+)
+
+pytestmark = pytest.mark.anyio
+
+CLAIM = Claim(session_id="s", claim_id="c", wait_s=0)
+
+
+def a_server(handle: Callable[[httpx2.Request], httpx2.Response]) -> HttpServer:
+    return HttpServer("http://server", "the-key", transport=httpx2.MockTransport(handle))
+
+
+def problem(status: int, code: str) -> httpx2.Response:
+    body = Problem(type="about:blank", title="no", status=status, detail="why", code=code)
+    return httpx2.Response(status, content=messages.encode(body))
+
+
+async def test_a_call_is_a_request_with_the_workers_key() -> None:
+    seen: list[httpx2.Request] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200, content=messages.encode(Claimed()))
+
+    answer = await a_server(handle).claim("wrk_1", CLAIM)
+
+    assert answer == Claimed()
+    assert str(seen[0].url) == "http://server/api/v1/workers/wrk_1/claims"
+    assert seen[0].headers["X-API-Key"] == "the-key"
+    assert messages.decode(seen[0].content, Claim) == CLAIM
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "fault"),
+    [
+        (409, "SESSION_SUPERSEDED", SessionSuperseded),
+        (404, "WORKER_NOT_FOUND", WorkerUnknown),
+        (413, "BODY_TOO_LARGE", ServerRefused),
+        (503, "STORE_UNAVAILABLE", ServerAway),
+        (500, "INTERNAL", ServerAway),
+        (429, "", ServerAway),
+    ],
+)
+async def test_each_refusal_is_told_apart(status: int, code: str, fault: type[Exception]) -> None:
+    with pytest.raises(fault, match="why") as raised:
+        await a_server(lambda _: problem(status, code)).claim("wrk_1", CLAIM)
+
+    assert type(raised.value) is fault
+
+
+async def test_a_server_that_does_not_answer_is_away() -> None:
+    def handle(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused")
+
+    with pytest.raises(ServerAway, match="http://server"):
+        await a_server(handle).claim("wrk_1", CLAIM)
+
+
+async def test_somebody_elses_server_is_not_taken_for_ours() -> None:
+    with pytest.raises(ServerAway, match="GYOZA_SERVER_URL"):
+        await a_server(lambda _: httpx2.Response(200, content=b"<html>")).claim("wrk_1", CLAIM)
+
+
+async def test_a_file_that_the_server_has_is_not_sent_again() -> None:
+    methods: list[str] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        methods.append(request.method)
+        return httpx2.Response(200 if request.url.path.endswith("known") else 404)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    server = a_server(lambda request: handle(request) if request.method == "HEAD" else put(request))
+
+    def put(request: httpx2.Request) -> httpx2.Response:
+        methods.append(request.method)
+        return httpx2.Response(201)
+
+    await server.put_artifact("known", 1, "text/plain", content)
+    await server.put_artifact("new", 1, "text/plain", content)
+
+    assert methods == ["HEAD", "HEAD", "PUT"]
+
+
+async def test_a_file_that_the_server_lacks_is_missing() -> None:
+    server = a_server(lambda _: problem(404, "ARTIFACT_NOT_FOUND"))
+
+    with pytest.raises(ArtifactMissing):
+        async with server.get_artifact("0" * 64):
+            pass
