@@ -92,53 +92,55 @@ class ArtifactFiles:
 
     @contextmanager
     def _receiving(self, sha256: str, max_bytes: int | None) -> Generator[_Incoming]:
-        target = self.path(sha256)
-        with _explained(self._folder):
-            incoming = _Incoming(self._incoming, target, max_bytes)
-            try:
-                yield incoming
-            finally:
-                incoming.close()
+        incoming = _Incoming(self._incoming, self.path(sha256), max_bytes)
+        try:
+            yield incoming
+        finally:
+            incoming.close()
 
 
 class _Incoming:
     """A file on its way in."""
 
     def __init__(self, folder: Path, target: Path, max_bytes: int | None) -> None:
+        self._folder = folder
         self._target = target
         self._max_bytes = max_bytes
         self._hash = hashlib.sha256()
         self._size = 0
-        descriptor, name = tempfile.mkstemp(dir=folder)
+        with _explained(folder):
+            # Unbuffered, so that closing it has nothing left to write on a full disk.
+            descriptor, name = tempfile.mkstemp(dir=folder)
         self._path = Path(name)
-        self._file = os.fdopen(descriptor, "wb")
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def write(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._max_bytes is not None and self._size > self._max_bytes:
             raise BodyTooLarge(self._max_bytes)
         self._hash.update(chunk)
-        self._file.write(chunk)
+        rest = memoryview(chunk)
+        with _explained(self._folder):
+            while rest:
+                rest = rest[self._file.write(rest) :]
 
     def keep(self) -> int:
         actual = self._hash.hexdigest()
         if actual != self._target.name:
             raise HashMismatch(self._target.name, actual)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        made_folder = not self._target.parent.exists()
-        self._target.parent.mkdir(exist_ok=True)
-        self._path.replace(self._target)
-        _flush_folder(self._target.parent)
-        if made_folder:
-            _flush_folder(self._target.parent.parent)
+        with _explained(self._folder):
+            os.fsync(self._file.fileno())
+            made_folder = not self._target.parent.exists()
+            self._target.parent.mkdir(exist_ok=True)
+            self._path.replace(self._target)
+            _flush_folder(self._target.parent)
+            if made_folder:
+                _flush_folder(self._target.parent.parent)
         return self._size
 
     def close(self) -> None:
-        try:
-            self._file.close()  # writes what is buffered, which a full disk refuses again
-        finally:
-            self._path.unlink(missing_ok=True)
+        self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 @contextmanager

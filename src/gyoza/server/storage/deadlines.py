@@ -28,12 +28,14 @@ class Schedule:
             later than its queueing.
         total_deadline_us: When it must be over, counted from its creation or its last retry out of
             a terminal state; None once it is over.
+        ended_us: When it was over; None before.
     """
 
     queued_us: int | None = None
     held_until_us: int | None = None
     queue_deadline_us: int | None = None
     total_deadline_us: int | None = None
+    ended_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def schedule_of(run: OpRun, now_us: int, before: Before | None = None) -> Schedu
         before: What is stored; None for a new run.
     """
     if run.is_terminal:
-        return Schedule()
+        ended_us = before.schedule.ended_us if before is not None else None
+        return Schedule(ended_us=now_us if ended_us is None else ended_us)
     total = _total_deadline(run, now_us, before)
     if run.state is not OpRunState.PENDING:
         return Schedule(total_deadline_us=total)

@@ -48,9 +48,10 @@ _ID: Final = String().with_variant(String(collation="C"), "postgresql")
 _COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 ACTIVE: Final = "state IN ('PENDING', 'ASSIGNED', 'RUNNING')"
-ENDED: Final = "state IN ('COMPLETED', 'FAILED', 'CANCELLED')"
-READY: Final = "state = 'PENDING' AND held_until_us IS NULL"
-DELAYED: Final = "state = 'PENDING' AND held_until_us IS NOT NULL"
+# Said without `state`, or SQLite takes the index on it, which has the wrong order.
+READY: Final = "queued_us IS NOT NULL AND held_until_us IS NULL"
+DELAYED: Final = "held_until_us IS NOT NULL"
+ENDED: Final = "ended_us IS NOT NULL"
 HELD: Final = "lease_expires_us IS NOT NULL"
 
 
@@ -136,10 +137,14 @@ op_runs: Final = Table(
     Column("held_until_us", BigInteger),
     Column("queue_deadline_us", BigInteger),
     Column("total_deadline_us", BigInteger),
+    Column("ended_us", BigInteger),
     Column("cancel_reason", String),
     Column("cancel_message", Text),
     Column("cancel_requested_us", BigInteger),
     CheckConstraint(_one_of("state", OpRunState), name="state"),
+    CheckConstraint("(queued_us IS NOT NULL) = (state = 'PENDING')", name="queued"),
+    CheckConstraint("held_until_us IS NULL OR queued_us IS NOT NULL", name="held_until"),
+    CheckConstraint(f"(ended_us IS NULL) = ({ACTIVE})", name="ended"),
 )
 
 Index(
@@ -160,7 +165,7 @@ Index(
     op_runs.c.total_deadline_us,
     **_only_where("total_deadline_us IS NOT NULL"),
 )
-Index("ix_op_runs_ended", op_runs.c.updated_us, **_only_where(ENDED))
+Index("ix_op_runs_ended", op_runs.c.ended_us, **_only_where(ENDED))
 Index("ix_op_runs_created", op_runs.c.created_us, op_runs.c.id)
 Index("ix_op_runs_state", op_runs.c.state, op_runs.c.created_us, op_runs.c.id)
 Index("ix_op_runs_op", op_runs.c.op_definition, op_runs.c.created_us, op_runs.c.id)

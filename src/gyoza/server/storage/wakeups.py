@@ -58,6 +58,12 @@ class Wakeups:
         finally:
             self._drop(topic, waiter)
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that somebody waits for."""
+        with self._lock:
+            return frozenset(self._waiters)
+
     def announce(self, topics: Iterable[str]) -> None:
         """Wake everyone who waits for one of the topics; from any thread, never blocks."""
         with self._lock:

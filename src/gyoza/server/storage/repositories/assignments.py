@@ -39,11 +39,11 @@ _HELD: Final = (
     .join_from(op_attempts, op_runs, op_runs.c.id == op_attempts.c.run_id)
     .where(text(HELD))
 )
-_BY_WORKER: Final = _HELD.where(op_attempts.c.holder_id == bindparam("worker")).order_by(
+BY_WORKER: Final = _HELD.where(op_attempts.c.holder_id == bindparam("worker")).order_by(
     op_attempts.c.opened_us, op_attempts.c.run_id
 )
-_UNCLAIMED: Final = _BY_WORKER.where(op_attempts.c.claimed_us.is_(None))
-_BY_CLAIM: Final = _BY_WORKER.where(op_attempts.c.claim_id == bindparam("claim"))
+_UNCLAIMED: Final = BY_WORKER.where(op_attempts.c.claimed_us.is_(None))
+_BY_CLAIM: Final = BY_WORKER.where(op_attempts.c.claim_id == bindparam("claim"))
 _ONE: Final = _HELD.where(
     op_attempts.c.run_id == bindparam("run"), op_attempts.c.holder_fence == bindparam("fence")
 )
@@ -115,7 +115,7 @@ _FREE: Final = (
     )
     .values(freed_us=bindparam("now"))
 )
-_UNFREED: Final = select(
+UNFREED: Final = select(
     reservations.c.run_id,
     reservations.c.fence,
     reservations.c.worker_id,
@@ -124,7 +124,7 @@ _UNFREED: Final = select(
     reservations.c.vram_mb,
     reservations.c.gpu_uuid,
 ).where(text("freed_us IS NULL"))
-_UNFREED_ON: Final = _UNFREED.where(reservations.c.worker_id == bindparam("worker"))
+UNFREED_ON: Final = UNFREED.where(reservations.c.worker_id == bindparam("worker"))
 
 
 class AssignmentRepository:
@@ -170,13 +170,13 @@ class AssignmentRepository:
     def reserved_by_worker(self) -> dict[str, list[Reservation]]:
         """Everything that is not freed, by worker id; workers without any are absent."""
         found: dict[str, list[Reservation]] = {}
-        for row in self._connection.execute(_UNFREED).mappings():
+        for row in self._connection.execute(UNFREED).mappings():
             found.setdefault(row["worker_id"], []).append(Reservation(**row))
         return found
 
     def reserved_on(self, worker_id: str) -> list[Reservation]:
         """What is not freed on one worker."""
-        rows = self._connection.execute(_UNFREED_ON, {"worker": worker_id}).mappings()
+        rows = self._connection.execute(UNFREED_ON, {"worker": worker_id}).mappings()
         return [Reservation(**row) for row in rows]
 
     # --- holding -------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class AssignmentRepository:
 
     def held_by(self, worker_id: str) -> list[HeldAttempt]:
         """Everything in the worker's hands, oldest first."""
-        return self._held(_BY_WORKER, {"worker": worker_id})
+        return self._held(BY_WORKER, {"worker": worker_id})
 
     def unclaimed_for(self, worker_id: str) -> list[HeldAttempt]:
         """What was assigned to the worker and not yet claimed by it, oldest first."""

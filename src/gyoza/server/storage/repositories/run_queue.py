@@ -34,7 +34,7 @@ _WINDOW = (
     )
 ).limit(bindparam("count"))
 
-# The conditions are the indexes' own words: a bound 'PENDING' would hide them from the planner.
+# The conditions are the indexes' own words: in others the planner would not know them again.
 READY_WINDOW: Final = _WINDOW.where(text(READY)).order_by(
     op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id
 )
@@ -62,8 +62,8 @@ QUEUE_OVERDUE: Final = (
 
 OLDEST_ENDED: Final = (
     select(op_runs.c.id)
-    .where(text(ENDED), op_runs.c.updated_us < bindparam("before"))
-    .order_by(op_runs.c.updated_us)
+    .where(text(ENDED), op_runs.c.ended_us < bindparam("before"))
+    .order_by(op_runs.c.ended_us)
     .limit(bindparam("count"))
 )
 _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))

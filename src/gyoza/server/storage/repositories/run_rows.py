@@ -80,6 +80,7 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "held_until_us": schedule.held_until_us,
         "queue_deadline_us": schedule.queue_deadline_us,
         "total_deadline_us": schedule.total_deadline_us,
+        "ended_us": schedule.ended_us,
     }
 
 
@@ -146,6 +147,7 @@ def schedule_part(row: RowMapping) -> Schedule:
         held_until_us=row["held_until_us"],
         queue_deadline_us=row["queue_deadline_us"],
         total_deadline_us=row["total_deadline_us"],
+        ended_us=row["ended_us"],
     )
 
 

@@ -53,6 +53,7 @@ _MOVING: Final = (
     "held_until_us",
     "queue_deadline_us",
     "total_deadline_us",
+    "ended_us",
     "last_event",
 )
 _SAVE: Final = (
@@ -316,7 +317,7 @@ class RunRepository:
         """Delete runs that ended before the moment, with attempts, events, logs and links.
 
         Args:
-            before: Runs last written before it go, oldest first.
+            before: Runs that ended before it go, oldest first.
             limit: How many at most, so that the writer stays free.
 
         Returns:

@@ -127,12 +127,23 @@ def _make_op_runs() -> None:
         sa.Column("held_until_us", sa.BigInteger()),
         sa.Column("queue_deadline_us", sa.BigInteger()),
         sa.Column("total_deadline_us", sa.BigInteger()),
+        sa.Column("ended_us", sa.BigInteger()),
         sa.Column("cancel_reason", sa.String()),
         sa.Column("cancel_message", sa.Text()),
         sa.Column("cancel_requested_us", sa.BigInteger()),
         sa.CheckConstraint(
+            "(ended_us IS NULL) = (state IN ('PENDING', 'ASSIGNED', 'RUNNING'))",
+            name=op.f("ck_op_runs_ended"),
+        ),
+        sa.CheckConstraint(
+            "(queued_us IS NOT NULL) = (state = 'PENDING')", name=op.f("ck_op_runs_queued")
+        ),
+        sa.CheckConstraint(
             "state IN ('ASSIGNED', 'CANCELLED', 'COMPLETED', 'FAILED', 'PENDING', 'RUNNING')",
             name=op.f("ck_op_runs_state"),
+        ),
+        sa.CheckConstraint(
+            "held_until_us IS NULL OR queued_us IS NOT NULL", name=op.f("ck_op_runs_held_until")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_op_runs")),
     )
@@ -147,13 +158,10 @@ def _make_op_runs() -> None:
         "ix_op_runs_delayed",
         "op_runs",
         ["held_until_us"],
-        **_only_where("state = 'PENDING' AND held_until_us IS NOT NULL"),
+        **_only_where("held_until_us IS NOT NULL"),
     )
     op.create_index(
-        "ix_op_runs_ended",
-        "op_runs",
-        ["updated_us"],
-        **_only_where("state IN ('COMPLETED', 'FAILED', 'CANCELLED')"),
+        "ix_op_runs_ended", "op_runs", ["ended_us"], **_only_where("ended_us IS NOT NULL")
     )
     op.create_index("ix_op_runs_op", "op_runs", ["op_definition", "created_us", "id"])
     op.create_index(
@@ -169,7 +177,7 @@ def _make_op_runs() -> None:
         "ix_op_runs_ready",
         "op_runs",
         [sa.literal_column("priority DESC"), "created_us", "id"],
-        **_only_where("state = 'PENDING' AND held_until_us IS NULL"),
+        **_only_where("queued_us IS NOT NULL AND held_until_us IS NULL"),
     )
     op.create_index("ix_op_runs_state", "op_runs", ["state", "created_us", "id"])
     op.create_index(
