@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -85,6 +86,9 @@ def _name(reference: str) -> str:
 
 def _get(address: str, path: str) -> httpx2.Response:
     scheme, _, rest = address.partition("://")
+    # Looked at first: httpcore leaks its socket when there is nothing to connect to.
+    if scheme == "unix" and not Path(rest).is_socket():
+        raise EngineUnreachable(f"{address}: no such socket")
     transport = httpx2.HTTPTransport(uds=rest) if scheme == "unix" else None
     base = "http://engine" if scheme == "unix" else f"http://{rest}"
     try:

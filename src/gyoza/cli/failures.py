@@ -86,10 +86,14 @@ def failure_of(error: Exception) -> Failure | None:
 def _of_client(error: errors.GyozaError) -> Failure:
     rows = (row for row in _TABLE if isinstance(error, row[0]))
     _, code, hint = next(rows, (errors.GyozaError, ExitCode.UNEXPECTED, ""))
-    faults = isinstance(error, errors.ResponseError) and error.faults
-    # The document's text repeats every fault; here each has a line of its own.
-    message = error.title.lower() if faults and error.title else error.message
-    return Failure(code, message, _details(error), hint)
+    return Failure(code, _message(error), _details(error), hint)
+
+
+def _message(error: errors.GyozaError) -> str:
+    # The document's text repeats every fault; below it each has a line of its own.
+    if isinstance(error, errors.ResponseError) and error.faults and error.title:
+        return error.title.lower()
+    return error.message
 
 
 def _details(error: errors.GyozaError) -> tuple[str, ...]:

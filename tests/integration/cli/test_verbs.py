@@ -1,0 +1,347 @@
+"""Verbs from the words typed to what stands on the streams, against a pretended server."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gyoza.cli.app import main
+from gyoza.cli.context import Context, Streams
+from gyoza.models import OpRun
+from tests.integration.cli.pretend_server import PretendServer
+from tests.support.run_documents import (
+    RUN_ID,
+    START,
+    a_cancelled_run,
+    a_completed_run,
+    a_failed_run,
+    a_run,
+    a_running_run,
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Shell:
+    """Runs the command in a user's environment of its own."""
+
+    server: PretendServer
+    home: Path
+
+    def __call__(
+        self, *words: str, stdin: str = "", terminal: bool = False
+    ) -> tuple[int, str, str]:
+        out = Terminal() if terminal else io.StringIO()
+        streams = Streams(io.StringIO(stdin), out, io.StringIO())
+        context = Context(
+            streams=streams,
+            environment={"XDG_STATE_HOME": str(self.home), "GYOZA_DOCKER_HOST": "unix:///absent"},
+            now=lambda: START,
+            transport=self.server.transport(),
+        )
+        code = main(words, context)
+        assert isinstance(streams.stderr, io.StringIO)
+        return code, out.getvalue(), streams.stderr.getvalue()
+
+
+@pytest.fixture
+def server() -> PretendServer:
+    return PretendServer()
+
+
+@pytest.fixture
+def shell(server: PretendServer, tmp_path: Path) -> Shell:
+    return Shell(server, tmp_path)
+
+
+RUN_KEYS = {
+    "id",
+    "state",
+    "priority",
+    "image",
+    "inputs",
+    "constraints",
+    "retry_policy",
+    "event_delivery",
+    "op_definition",
+    "created_at",
+    "updated_at",
+    "attempts",
+    "progress",
+    "outputs",
+    "execution_summary",
+    "attempt",
+    "worker_id",
+    "reason",
+    "phase",
+}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("ps",), ("show", RUN_ID), ("run", "wordcount", "-i", "text=a"), ("cancel", RUN_ID)],
+    ids=lambda words: words[0],
+)
+def test_the_json_of_a_run_has_these_keys(shell: Shell, words: tuple[str, ...]) -> None:
+    code, out, _ = shell(*words, "--json")
+
+    document: dict[str, Any] = json.loads(out)
+    assert code == 0
+    assert set(document.get("items", [document])[0]) >= RUN_KEYS
+
+
+def test_the_json_of_lists_is_a_page(shell: Shell) -> None:
+    for words in (("ps",), ("op", "list"), ("worker", "list")):
+        _, out, _ = shell(*words, "--json")
+        assert set(json.loads(out)) == {"items", "next_page_token"}
+
+
+def test_a_piped_run_prints_its_outputs_and_nothing_else(shell: Shell) -> None:
+    code, out, _ = shell("run", "wordcount", "-i", "text=hello")
+
+    assert (code, json.loads(out)) == (0, {"words": 2})
+
+
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [
+        (a_completed_run(), 0),
+        (a_failed_run(), 3),
+        (a_failed_run("OOM"), 3),
+        (a_cancelled_run(), 9),
+        (a_failed_run("RUN_TIMEOUT"), 10),
+        (a_failed_run("TOTAL_TIMEOUT"), 10),
+        (a_failed_run("QUEUE_TIMEOUT"), 10),
+    ],
+    ids=lambda each: each.reason or each.state.value if isinstance(each, OpRun) else str(each),
+)
+def test_the_exit_code_is_that_of_the_run(
+    shell: Shell, server: PretendServer, ended: OpRun, code: int
+) -> None:
+    server.run = ended
+
+    assert shell("run", "wordcount", "-i", "text=a")[0] == code
+
+
+def test_a_failed_run_tells_its_reason_and_last_lines_on_standard_error(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.run = a_failed_run()
+
+    _, out, err = shell("run", "wordcount", "-i", "text=a")
+
+    assert out == ""
+    assert "USER_ERROR: exit code 3" in err
+    assert "| three" in err
+    assert f"gyoza retry {RUN_ID}" in err
+
+
+def test_the_clients_own_limit_ends_with_124_and_the_next_commands(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.run, server.ends = a_running_run(), False
+
+    code, out, err = shell("run", "wordcount", "-i", "text=a", "--timeout", "0.3")
+
+    assert (code, out) == (124, "")
+    assert f"gyoza cancel {RUN_ID}" in err
+
+
+def test_detached_prints_the_id_and_at_last_means_it_from_then_on(
+    shell: Shell, server: PretendServer
+) -> None:
+    code, out, _ = shell("run", "wordcount", "-i", "text=a", "--detach")
+    assert (code, out) == (0, f"{RUN_ID}\n")
+
+    shell("show", "@last")
+
+    assert server.seen[-1] == f"GET /runs/{RUN_ID}"
+
+
+def test_at_last_without_a_run_is_told_so(shell: Shell) -> None:
+    code, _, err = shell("show", "@last")
+
+    assert code == 5
+    assert "there is none" in err
+
+
+def test_a_beginning_without_its_prefix_is_completed(shell: Shell, server: PretendServer) -> None:
+    shell("logs", "01hx3k00")
+
+    assert server.seen == ["GET /runs/run_01hx3k00", f"GET /runs/{RUN_ID}/logs"]
+
+
+def test_inputs_priority_tags_and_key_reach_the_server(shell: Shell, server: PretendServer) -> None:
+    shell(
+        *("run", "wordcount", "-i", "text=@-", "--priority", "9", "--tag", "a=b", "-d"),
+        stdin="piped",
+    )
+
+    sent = server.bodies[-1]
+    assert sent["inputs"] == {"text": "piped"}
+    assert (sent["priority"], sent["tags"]) == (9, {"a": "b"})
+
+
+def test_a_file_input_is_stored_first_and_named_by_its_hash(
+    shell: Shell, server: PretendServer, tmp_path: Path
+) -> None:
+    tile = tmp_path / "tile.tif"
+    tile.write_bytes(b"abc")
+
+    shell("run", "wordcount", "-i", "text=a", "-i", f"tile=@{tile}", "-d")
+
+    artifact = server.bodies[-1]["inputs"]["tile"]["$artifact"]
+    assert artifact["sha256"].startswith("ba7816bf")
+    assert (artifact["size_bytes"], artifact["name"]) == (3, "tile.tif")
+    assert f"PUT /artifacts/{artifact['sha256']}" in server.seen
+
+
+def test_an_image_runs_without_an_op(shell: Shell, server: PretendServer) -> None:
+    shell("run", "--image", "busybox", "-i", "n=1", "-d")
+
+    assert server.bodies[-1]["image"] == "busybox"
+    assert server.bodies[-1]["inputs"] == {"n": 1}
+
+
+def test_an_unknown_op_is_answered_with_near_names(shell: Shell) -> None:
+    code, _, err = shell("run", "wordcuont")
+
+    assert code == 5
+    assert "did you mean wordcount?" in err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "exit_code"),
+    [(401, "NOT_AUTHENTICATED", 4), (409, "RUN_ENDED", 6), (422, "INVALID_INPUT", 7)],
+)
+def test_a_refusal_is_told_in_the_servers_words(
+    shell: Shell, server: PretendServer, status: int, code: str, exit_code: int
+) -> None:
+    server.refuse = (status, code, "because of this")
+
+    ended, out, err = shell("cancel", RUN_ID)
+
+    assert (ended, out) == (exit_code, "")
+    assert "because of this" in err
+
+
+def test_a_server_that_is_away_ends_with_8_and_how_to_start_it(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    context = Context(
+        streams=Streams(io.StringIO(), out, err),
+        environment={"XDG_STATE_HOME": str(tmp_path), "GYOZA_SERVER_URL": "http://127.0.0.1:1"},
+    )
+
+    code = main(["ps"], context)
+
+    assert (code, out.getvalue()) == (8, "")
+    assert "gyoza dev" in err.getvalue()
+
+
+def test_logs_are_raw_for_a_pipe_and_harmless_for_a_terminal(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.logs = "\x1b]0;owned\x07\x1b[31mred\n"
+
+    assert shell("logs", RUN_ID)[1] == server.logs
+    assert shell("logs", RUN_ID, terminal=True)[1] == "red\n"
+
+
+def test_what_a_run_wrote_about_itself_is_harmless_in_show(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.run = a_failed_run("USER_ERROR", "boom \x1b[2J")
+
+    assert "\x1b" not in shell("show", RUN_ID, terminal=True)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [((), "one\ntwo\nthree\n"), (("--tail", "2"), "two\nthree\n"), (("-f",), "one\ntwo\nthree\n")],
+)
+def test_logs_are_whole_or_their_last_lines(
+    shell: Shell, words: tuple[str, ...], shown: str
+) -> None:
+    assert shell("logs", RUN_ID, *words)[1] == shown
+
+
+def test_a_waiting_run_says_why(shell: Shell, server: PretendServer) -> None:
+    server.run = a_run()
+
+    assert "waits for VRAM" in shell("show", RUN_ID)[1]
+
+
+def test_an_empty_list_says_what_would_fill_it(shell: Shell, server: PretendServer) -> None:
+    server.has_runs = False
+
+    _, out, err = shell("ps")
+
+    assert RUN_ID not in out
+    assert "`gyoza run OP` makes one" in err
+
+
+def test_quiet_prints_ids_only(shell: Shell) -> None:
+    assert shell("ps", "-q") == (0, f"{RUN_ID}\n", "")
+    assert shell("op", "list", "-q") == (0, "wordcount\n", "")
+    assert shell("worker", "list", "-q") == (0, "wrk_1\n", "")
+
+
+def test_a_worker_shows_what_is_taken_of_what_it_has(shell: Shell) -> None:
+    assert shell("worker", "list")[1].splitlines()[1].split("\t") == [
+        *("atlas", "READY", "1", "2/8", "512/16000", "GPU-1 24576 MB", "zone=attic", "0s")
+    ]
+
+
+def test_deploy_without_an_engine_keeps_the_tag_and_says_so(
+    shell: Shell, server: PretendServer, tmp_path: Path
+) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\nimage: words:2\n")
+
+    code, out, err = shell("deploy", str(tmp_path))
+
+    assert (code, server.bodies[-1].get("image_digest")) == (0, None)
+    assert "the tag is kept as it is" in err
+    assert "is deployed" in out
+
+
+def test_a_dry_run_shows_the_changes_and_makes_none(
+    shell: Shell, server: PretendServer, tmp_path: Path
+) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\nimage: words:1\n")
+
+    code, out, _ = shell("deploy", str(tmp_path), "--dry-run")
+
+    assert code == 0
+    assert '~ version: "1.0.0" -> "2"' in out
+    assert "- input_specs.text.type" in out
+    assert not [line for line in server.seen if line.startswith("PUT")]
+
+
+def test_a_broken_project_file_is_invalid_with_file_and_line(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: a\nversion: '1'\nimag: x\n")
+
+    code, _, err = shell("deploy", str(tmp_path))
+
+    assert code == 7
+    assert "gyoza.yml:3: imag: unknown field; did you mean image?" in err
+
+
+def test_a_version_that_exists_with_other_content_is_a_conflict_with_the_way_out(
+    shell: Shell, server: PretendServer, tmp_path: Path
+) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '1'\nimage: x\n")
+    server.refuse = (409, "VERSION_CONFLICT", "version 1 has other content")
+
+    code, _, err = shell("deploy", str(tmp_path))
+
+    assert code == 6
+    assert "raise `version`" in err

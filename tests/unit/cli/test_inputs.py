@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gyoza.cli.exit_codes import ExitCode
+from gyoza.cli.failures import CliError
+from gyoza.cli.inputs import parse_inputs
+
+ARTIFACT = {"$artifact": {"sha256": "abc"}}
+TYPES = {
+    "text": "string",
+    "n": "integer",
+    "ratio": "float",
+    "flag": "boolean",
+    "box": "object",
+    "list": "array",
+    "tile": "file",
+    "odd": "raster",
+}
+
+
+def parsed(*pairs: str, file: Path | None = None, stdin: str = "") -> dict[str, Any]:
+    return parse_inputs(
+        pairs, file, TYPES, stdin=io.StringIO(stdin), upload=lambda path: {**ARTIFACT, "p": path}
+    )
+
+
+@pytest.mark.parametrize(
+    ("pair", "value"),
+    [
+        ("text=12", "12"),
+        ("text=", ""),
+        ("text=a=b", "a=b"),
+        ("text=true", "true"),
+        ("text=@@x", "@x"),
+        ("n=12", 12),
+        ("n=x", "x"),
+        ("ratio=1.5", 1.5),
+        ("flag=true", True),
+        ('box={"a": 1}', {"a": 1}),
+        ("list=[1, 2]", [1, 2]),
+        ("tile=http://x/y.tif", "http://x/y.tif"),
+        ('tile={"$artifact": {"sha256": "abc"}}', ARTIFACT),
+        ("odd=5", 5),
+        ("odd=five", "five"),
+        ("undeclared=[1]", [1]),
+        ("undeclared=word", "word"),
+    ],
+)
+def test_a_word_is_read_as_its_declared_type_says(pair: str, value: object) -> None:
+    assert list(parsed(pair).values()) == [value]
+
+
+def test_a_file_is_read_as_text_json_or_uploaded_by_its_declared_type(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_text("[1]")
+
+    assert parsed(f"text=@{file}") == {"text": "[1]"}
+    assert parsed(f"list=@{file}") == {"list": [1]}
+    assert parsed(f"tile=@{file}") == {"tile": {**ARTIFACT, "p": file}}
+
+
+def test_a_dash_is_standard_input() -> None:
+    assert parsed("text=@-", stdin="typed") == {"text": "typed"}
+
+
+def test_pairs_go_over_the_file_of_inputs(tmp_path: Path) -> None:
+    file = tmp_path / "inputs.json"
+    file.write_text('{"text": "from file", "n": 1}')
+
+    assert parsed("n=2", file=file) == {"text": "from file", "n": 2}
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": NaN}', '{"a": 1, "a": 2}'])
+def test_a_file_of_inputs_that_is_no_strict_object_is_invalid(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "inputs.json"
+    file.write_text(content)
+
+    with pytest.raises(CliError) as caught:
+        parsed(file=file)
+
+    assert caught.value.exit_code is ExitCode.INVALID
+
+
+@pytest.mark.parametrize("pair", ["text", "=x"])
+def test_a_word_without_name_or_value_is_wrong_usage(pair: str) -> None:
+    with pytest.raises(CliError, match="name=value"):
+        parsed(pair)
+
+
+def test_broken_json_for_an_object_is_told_where_it_breaks() -> None:
+    with pytest.raises(CliError, match="-i box: not JSON"):
+        parsed("box={a}")
+
+
+def test_bytes_for_a_text_input_are_refused_with_the_way_to_pass_them(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(CliError) as caught:
+        parsed(f"text=@{file}")
+
+    assert "type file" in caught.value.hint
