@@ -27,11 +27,12 @@ from gyoza.models.ids import new_id
 from gyoza.server import logging
 from gyoza.server.api import serving
 from gyoza.server.api.access import Keys, UnsafeSettings, refuse_unsafe_binding
-from gyoza.server.api.app import build_app
+from gyoza.server.api.app import Lifespan, build_app
 from gyoza.server.api.context import ServerContext
 from gyoza.server.api.lifelines import Stopping
 from gyoza.server.clock import Clock, SystemClock
-from gyoza.server.errors import ServerError
+from gyoza.server.errors import ServerError, StoreUnavailable
+from gyoza.server.loops.roster import Roster
 from gyoza.server.settings import Settings
 from gyoza.server.storage.artifact_files import ArtifactFiles
 from gyoza.server.storage.store import Store
@@ -70,6 +71,7 @@ def create_app(
         UnsafeSettings: Callers and workers have the same key.
     """
     outside = Outside(settings, _new_id, random.Random())  # noqa: S311 - jitter, no secrets
+    roster = Roster(store, outside, clock)
     context = ServerContext(
         version=importlib.metadata.version(DISTRIBUTION),
         settings=settings,
@@ -79,9 +81,9 @@ def create_app(
         artifact_files=ArtifactFiles(settings.artifacts_dir),
         outside=outside,
         stopping=stopping or Stopping(),
-        dispatcher_age_s=lambda: 0,
+        dispatcher_age_s=roster.dispatcher_age_s,
     )
-    return build_app(context, _new_request_id, None)
+    return build_app(context, _new_request_id, _running(roster))
 
 
 async def serve(
@@ -169,9 +171,27 @@ def _settings(given: dict[str, Any]) -> StartSettings:
         sys.exit(f"gyoza: these settings are not valid (an argument, or GYOZA_<NAME>): {faults}")
 
 
+def _running(roster: Roster) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        roster.start()
+        try:
+            yield
+        finally:
+            await roster.stop()
+
+    return lifespan
+
+
 @asynccontextmanager
 async def _open_store(settings: Settings, clock: Clock) -> AsyncGenerator[Store]:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the data folder {settings.data_dir} cannot be made ({error.strerror}); choose "
+            "another with GYOZA_DATA_DIR"
+        ) from None
     store = await asyncio.to_thread(Store.open, settings.database_path, clock=clock)
     try:
         yield store
