@@ -6,7 +6,6 @@ or when a delayed run becomes due. It reads a snapshot, plans, and applies the p
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,6 +22,7 @@ from gyoza.server.use_cases.dispatch import apply_placements, read_snapshot
 _log = structlog.stdlib.get_logger("gyoza.server.loops")
 # Behind the wakeups: another server's work is seen at the latest so many seconds later.
 _POLL_S: Final = 5.0
+_AGAIN_S: Final = 0.05
 _SHORTEST_S: Final = 0.01
 # One portion keeps the only writer for a few milliseconds.
 _PORTION: Final = 200
@@ -66,8 +66,7 @@ class Dispatcher:
         if places:
             _log.debug("dispatched", assigned=assigned, waiting=len(look.plan.unplaced))
         if assigned < len(places):
-            await asyncio.sleep(0)
-            return 0.0  # something changed between the look and the writing: look again
+            return _AGAIN_S  # something changed between the look and the writing: look again
         return await self._until_due(look.next_due)
 
     def _look(self, uow: UnitOfWork) -> _Look:

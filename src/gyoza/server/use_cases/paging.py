@@ -7,7 +7,6 @@ that it can change.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -47,7 +46,7 @@ def key_in(token: str) -> str | None:
         return None
     try:
         text = base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         text = ""
     if not text.startswith(_FORM):
         fault = "is not a token of ours; pass next_page_token of the page before unchanged"

@@ -165,7 +165,7 @@ def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
     )
     try:
         found = uow.runs.page(wanted, key_in(query.page.token), query.page.limit + 1)
-    except ValueError:
+    except (ValueError, OverflowError):
         fault = Fault(pointer="page_token", message="is of another list; start without a token")
         raise InvalidRequest([fault]) from None
     return cut_page(found, query.page.limit, uow.runs.position)

@@ -1,0 +1,144 @@
+"""The duties of the server's loops, and all of them running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from gyoza.models import OpRunState
+from gyoza.server.loops.dispatcher import Dispatcher
+from gyoza.server.loops.pruner import Pruner
+from gyoza.server.loops.rescuer import Rescuer
+from gyoza.server.loops.roster import Roster
+from gyoza.server.use_cases.idempotency import Answer, IdempotencyKey, hash_of, once
+from tests.integration.server_core.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+def a_rescuer(world: World) -> Rescuer:
+    return Rescuer(world.store, world.outside, world.clock)
+
+
+async def test_nothing_expires_for_a_while_after_the_server_started(world: World) -> None:
+    worker = world.worker()
+    run = world.submit()
+    worker.take()
+    world.clock.advance(100)
+    rescuer = a_rescuer(world)
+
+    await rescuer.tick()
+    spared = world.run(run.id).state
+    for _ in range(91):
+        world.clock.advance(1)
+        await rescuer.tick()
+
+    assert spared is OpRunState.ASSIGNED
+    assert world.run(run.id).state is OpRunState.PENDING
+
+
+async def test_a_gap_in_the_servers_own_ticking_brings_the_amnesty_back(world: World) -> None:
+    rescuer = a_rescuer(world)
+    await rescuer.tick()
+    for _ in range(10):
+        world.clock.advance(10)
+        await rescuer.tick()
+    before = rescuer.grants_amnesty
+
+    world.clock.advance(16)
+    await rescuer.tick()
+
+    assert (before, rescuer.grants_amnesty) == (False, True)
+
+
+async def test_timeouts_need_no_amnesty(world: World) -> None:
+    run = world.submit(timeouts={"queue_s": 5})
+    world.clock.advance(6)
+
+    await a_rescuer(world).tick()
+
+    assert world.run(run.id).reason == "QUEUE_TIMEOUT"
+
+
+async def test_the_dispatcher_sleeps_until_the_next_delayed_run_is_due(world: World) -> None:
+    due = world.clock.now() + timedelta(seconds=3)
+    run = world.submit(due_at=due.isoformat())
+    world.worker()
+    dispatcher = Dispatcher(world.store, world.outside.settings, world.clock)
+
+    delay_s = await dispatcher.tick()
+    world.clock.advance(delay_s)
+    await dispatcher.tick()
+
+    assert delay_s == 3
+    assert world.run(run.id).state is OpRunState.ASSIGNED
+
+
+async def test_one_tick_assigns_everything_that_fits_in_portions(world: World) -> None:
+    world.worker(cpu=300, gpus=[])
+    for _ in range(16):
+        world.submit(constraints={"ram_mb": 512})
+    dispatcher = Dispatcher(world.store, world.outside.settings, world.clock)
+
+    await dispatcher.tick()
+
+    assert world.reserved_on("wrk_box") == 16
+
+
+async def test_ended_runs_are_forgotten_after_their_retention_with_all_they_had(
+    world: World,
+) -> None:
+    ended, waiting = world.submit(), world.submit()
+    world.cancel(ended.id)
+    key = IdempotencyKey("s", "k", hash_of(b""))
+    world.do(lambda uow: once(uow, key, lambda: Answer(200, {})))
+    world.clock.advance(31 * 86_400)
+
+    await Pruner(world.store, world.outside.settings).tick()
+
+    left = world.do(lambda uow: [run.id for run in uow.runs.get_many([ended.id, waiting.id])])
+    assert left == [waiting.id]
+    assert world.do(lambda uow: uow.idempotency.find("s", "k")) is None
+
+
+async def test_a_submit_reaches_a_waiting_worker_without_any_polling(world: World) -> None:
+    worker = world.worker()
+    roster = Roster(world.store, world.outside, world.clock)
+    roster.start()
+    async with world.store.wakeups.subscribe(f"worker:{worker.id}") as waiter:
+        await _until(lambda: roster.dispatcher_age_s() is not None)
+
+        run = world.submit()
+        woken = await waiter.wait(5)  # the clock stands still: only an event can do this
+
+    await roster.stop()
+    assert woken
+    assert [each.run_id for each in worker.claim()] == [run.id]
+
+
+async def test_a_result_makes_room_for_the_next_run_without_any_polling(world: World) -> None:
+    worker = world.worker(cpu=1)
+    world.submit()
+    world.clock.advance(1)
+    second = world.submit()
+    assignment = worker.take()
+    roster = Roster(world.store, world.outside, world.clock)
+    roster.start()
+    async with world.store.wakeups.subscribe(f"worker:{worker.id}") as waiter:
+        await _until(lambda: roster.dispatcher_age_s() is not None)
+
+        worker.ends(assignment)
+        woken = await waiter.wait(5)
+
+    await roster.stop()
+    assert woken
+    assert world.run(second.id).state is OpRunState.ASSIGNED
+
+
+async def _until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not what():  # noqa: ASYNC110 - the loop announces nothing about itself
+            await asyncio.sleep(0.001)
