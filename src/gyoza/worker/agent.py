@@ -16,17 +16,14 @@ import structlog
 
 from gyoza.wire.messages import (
     Assignment,
-    Claim,
-    Claimed,
     Gpu,
     Heartbeat,
     HeartbeatAnswer,
     Register,
     Registered,
-    Release,
-    ReleaseItem,
 )
 from gyoza.worker import leftovers
+from gyoza.worker.claims import Claims
 from gyoza.worker.execution.execution import Execution
 from gyoza.worker.execution.pipeline import Pipeline
 from gyoza.worker.execution.services import Services
@@ -39,9 +36,8 @@ from gyoza.worker.server_port import (
     SessionSuperseded,
     WorkerUnknown,
 )
-from gyoza.worker.waiting import Backoff, end, first_of, happens_within
+from gyoza.worker.waiting import Backoff, end, first_of
 
-CLAIM_WAIT_S: Final = 25.0
 HEALTH_EVERY_S: Final = 15.0
 LAST_REPORTS_S: Final = 5.0
 _JITTER: Final = 0.2
@@ -92,12 +88,18 @@ class Agent:
         self._running: dict[tuple[str, int], tuple[Execution, asyncio.Task[None]]] = {}
         self._interval_s = _DEFAULT_INTERVAL_S
         self._draining = asyncio.Event()
-        self._may_claim = asyncio.Event()
-        self._may_claim.set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._register_again = asyncio.Event()
         self._ended = asyncio.Event()
+        self._claims = Claims(
+            services,
+            draining=self._draining,
+            draw=draw,
+            take=self._take_assignments,
+            is_held=lambda each: (each.run_id, each.fence) in self._running,
+            on_unknown=self.on_unknown,
+        )
         self._fatal: ServerFault | None = None
 
     @property
@@ -138,7 +140,12 @@ class Agent:
         delivery = asyncio.ensure_future(self._reporter.deliver())
         loops = [
             asyncio.ensure_future(self._guarded(each))
-            for each in (self._heartbeats(), self._claims(), self._checks(), self._registrations())
+            for each in (
+                self._heartbeats(),
+                self._claims.run(),
+                self._checks(),
+                self._registrations(),
+            )
         ]
         try:
             await first_of(self._drained(), self._ended.wait())
@@ -237,9 +244,9 @@ class Agent:
         self._interval_s = answer.interval_s or self._interval_s
         self._take_time(answer.server_time_us)
         if answer.draining:
-            self._may_claim.clear()
+            self._claims.allowed.clear()
         else:
-            self._may_claim.set()
+            self._claims.allowed.set()
         for order in answer.cancel:
             if (found := self._running.get((order.run_id, order.fence))) is not None:
                 found[0].cancel(order.reason, order.message)
@@ -254,44 +261,7 @@ class Agent:
             await self._register(self._present())
             self._register_again.clear()
 
-    # --- claims ----------------------------------------------------------------------------------
-
-    async def _claims(self) -> None:
-        backoff = Backoff(self._draw)
-        claim = self._new_claim()
-        while not self._draining.is_set():
-            await self._until_claiming_makes_sense()
-            answer = await self._claim_unless_draining(claim, backoff)
-            if answer is not None:
-                self._take_assignments(answer.assignments)
-                claim = self._new_claim()
-        await self._give_back(claim)
-
-    async def _until_claiming_makes_sense(self) -> None:
-        while self._services.health.problem and not self._draining.is_set():
-            await happens_within(self._services.clock, self._interval_s, self._draining)
-        if not self._may_claim.is_set():
-            await first_of(self._may_claim.wait(), self._draining.wait())
-
-    async def _claim_unless_draining(self, claim: Claim, backoff: Backoff) -> Claimed | None:
-        """Claim; None if nothing is known of it, so that the same claim is to be repeated."""
-        asking = asyncio.ensure_future(self._services.server.claim(self._worker_id, claim))
-        try:
-            await first_of(asyncio.wait([asking]), self._draining.wait())
-            if not asking.done():
-                return None
-            answer = await asking
-        except ServerAway:
-            await happens_within(self._services.clock, backoff.next_s(), self._draining)
-            return None
-        except WorkerUnknown:
-            self._register_again.set()
-            await happens_within(self._services.clock, self._interval_s, self._draining)
-            return None
-        finally:
-            await end(asking)
-        backoff.reset()
-        return answer
+    # --- assignments -----------------------------------------------------------------------------
 
     def _take_assignments(self, assignments: list[Assignment]) -> None:
         for assignment in assignments:
@@ -314,32 +284,6 @@ class Agent:
             del self._running[key]
             if not self._running:
                 self._idle.set()
-
-    def _new_claim(self) -> Claim:
-        claim_id = f"{self._draw.getrandbits(128):032x}"
-        return Claim(session_id=self._session_id, claim_id=claim_id, wait_s=CLAIM_WAIT_S)
-
-    async def _give_back(self, claim: Claim) -> None:
-        """The server may have answered the last claim just when it was given up: ask once more."""
-        claim.wait_s = 0
-        try:
-            answer = await self._services.server.claim(self._worker_id, claim)
-            items = [
-                ReleaseItem(
-                    run_id=each.run_id,
-                    fence=each.fence,
-                    token=each.token,
-                    reason="the worker is draining",
-                )
-                for each in answer.assignments
-                if (each.run_id, each.fence) not in self._running
-            ]
-            if items:
-                message = Release(session_id=self._session_id, items=items)
-                await self._services.server.release(self._worker_id, message)
-        except (ServerAway, WorkerUnknown) as fault:
-            # Unacknowledged assignments go back by themselves.
-            _log.info("could not give assignments back", why=str(fault))
 
     # --- the engine's health ---------------------------------------------------------------------
 

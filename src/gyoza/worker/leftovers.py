@@ -15,8 +15,8 @@ from typing import Final, Literal
 import structlog
 
 from gyoza.wire.messages import ContainerReport, Report, ReportItem, Result
+from gyoza.worker.execution.labels import LABEL
 from gyoza.worker.execution.services import Services
-from gyoza.worker.execution.stages.start_container import LABEL
 from gyoza.worker.execution.workdir import RUNS
 from gyoza.worker.journal import Unfinished
 from gyoza.worker.removal import delete_folder

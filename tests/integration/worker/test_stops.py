@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gyoza.wire.messages import Report, Reported
-from gyoza.worker.execution.stages.start_container import LABEL
+from gyoza.worker.execution.labels import LABEL
 from gyoza.worker.journal import Journal
 from gyoza.worker.reporting import microseconds
 from gyoza.worker.runtime.fake_script import Append, PullScript, Say, Script

@@ -11,8 +11,8 @@ from typing import ClassVar, Final
 import structlog
 
 from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.labels import labels
 from gyoza.worker.execution.services import Services
-from gyoza.worker.execution.stages.start_container import labels
 from gyoza.worker.removal import delete_folder
 from gyoza.worker.runtime.interface import ContainerHandle, RuntimeFault
 from gyoza.worker.waiting import Backoff

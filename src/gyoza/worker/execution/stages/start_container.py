@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from gyoza.models.timestamps import format_time
 from gyoza.op import protocol
 from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.labels import labels
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import WorkFolder
 from gyoza.worker.runtime.interface import (
@@ -21,7 +22,6 @@ from gyoza.worker.runtime.interface import (
 from gyoza.worker.waiting import ignoring_cancellation
 
 PHASE: Final = "STARTING"
-LABEL: Final = "org.gyoza."
 _DEFAULT_RAM_MB: Final = 512
 
 
@@ -130,22 +130,6 @@ def mounts(folder: WorkFolder, *, has_network: bool) -> list[Mount]:
     ]
     # Without a network the engine writes no hosts file, and localhost would not resolve.
     return found if has_network else [*found, Mount(str(folder.hosts), "/etc/hosts")]
-
-
-def labels(context: ExecutionContext, services: Services) -> dict[str, str]:
-    """What the container is found by after a crash."""
-    assignment, identity = context.assignment, services.identity
-    named = {
-        "managed": "1",
-        "cluster": services.cluster_id,
-        "worker": identity.worker_id,
-        "machine": identity.machine_id,
-        "boot": identity.boot_id,
-        "run": assignment.run_id,
-        "attempt": str(assignment.attempt),
-        "fence": str(assignment.fence),
-    }
-    return {f"{LABEL}{name}": value for name, value in named.items()}
 
 
 def description(context: ExecutionContext, deadline: str | None) -> dict[str, Any]:
