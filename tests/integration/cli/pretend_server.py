@@ -75,7 +75,7 @@ class PretendServer:
 
     def _of_call(self, method: str, path: str) -> httpx2.Response:
         routes: dict[str, Callable[[], Any]] = {
-            "definitions": lambda: self._definitions(path),
+            "definitions": lambda: self._definitions(method, path),
             "workers": lambda: {"items": [WORKER], "next_page_token": ""},
             "artifacts": lambda: {"sha256": path[11:], "size_bytes": 3, "media_type": "x"},
             "runs": lambda: self._runs(method, path),
@@ -85,7 +85,9 @@ class PretendServer:
         found = routes[path.split("/")[1]]()
         return httpx2.Response(200, json=found) if found is not None else self._no_op()
 
-    def _definitions(self, path: str) -> Any:
+    def _definitions(self, method: str, path: str) -> Any:
+        if method == "PUT":
+            return DEFINITION.to_dict()
         if path == "/definitions":
             return {"items": [DEFINITION.to_dict()], "next_page_token": ""}
         return DEFINITION.to_dict() if path == "/definitions/wordcount" else None
