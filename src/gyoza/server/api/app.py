@@ -65,7 +65,9 @@ def build_app(
     for kind, handler in problems.HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(problems.STATUSES["METHOD_NOT_ALLOWED"], _on_wrong_method)
-    _mount(app, context)
+    app.state.context = context
+    _mount(app)
+    app.add_route(OPENAPI_PATH, _description(context.version), include_in_schema=False)
     hosts = None if context.keys.configured else AllowedHosts(context.settings.allowed_hosts)
     app.add_middleware(
         Entrance, hosts=hosts, stopping=context.stopping, new_request_id=new_request_id
@@ -73,17 +75,24 @@ def build_app(
     return app
 
 
-def _mount(app: FastAPI, context: ServerContext) -> None:
+@functools.cache
+def described(version: str) -> str:
+    """Return the OpenAPI document of a version as text; takes 80 ms, so a start does not wait."""
+    app = FastAPI()
+    _mount(app)
+    return openapi.text(openapi.document(app, OPERATIONS, version))
+
+
+def _mount(app: FastAPI) -> None:
     for operation in OPERATIONS:
         app.router.add_api_route(
             operation.path,
-            _endpoint(operation, context),
+            _endpoint(operation),
             response_model=None,
             response_class=Response,
             route_class_override=ThinRoute,
             **openapi.route_arguments(operation),
         )
-    app.add_route(OPENAPI_PATH, _description(app, context.version), include_in_schema=False)
 
 
 async def _on_wrong_method(request: Request, _error: Exception) -> Response:
@@ -97,20 +106,17 @@ async def _on_wrong_method(request: Request, _error: Exception) -> Response:
     return await problems.on_wrong_method(request, methods)
 
 
-def _endpoint(operation: Operation, context: ServerContext) -> Callable[..., Any]:
+def _endpoint(operation: Operation) -> Callable[..., Any]:
     async def endpoint(request: Request) -> Response:
+        context: ServerContext = request.app.state.context
         context.keys.admit(request.headers, operation.access)
         return await operation.handler(Call(request, context, operation))
 
     return endpoint
 
 
-def _description(app: FastAPI, version: str) -> Callable[[Request], Any]:
-    @functools.cache
-    def written() -> bytes:  # 80 ms, which a start should not wait for
-        return openapi.text(openapi.document(app, OPERATIONS, version)).encode()
-
+def _description(version: str) -> Callable[[Request], Any]:
     async def endpoint(_request: Request) -> Response:
-        return Response(written(), media_type=JSON)
+        return Response(described(version), media_type=JSON)
 
     return endpoint
