@@ -16,6 +16,7 @@ from gyoza.models import OpRunState
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import CancelIntent, HeldAttempt, Opening, Reservation
 from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
+from gyoza.server.storage.statements import ManyRows
 from gyoza.server.storage.transaction import Transaction
 
 _HELD: Final = (
@@ -63,7 +64,7 @@ _MINE: Final = (
     op_attempts.c.holder_fence == bindparam("of_fence"),
     text(HELD),
 )
-_OPEN: Final = (
+_OPEN: Final = ManyRows(
     update(op_attempts)
     .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
     .values(
@@ -78,17 +79,17 @@ _OPEN: Final = (
         result_digest=None,
     )
 )
-_CLAIM: Final = (
+_CLAIM: Final = ManyRows(
     update(op_attempts)
     .where(*_MINE)
     .values(claim_id=bindparam("claim"), claimed_us=bindparam("now"))
 )
-_SEQUENCES: Final = (
+_SEQUENCES: Final = ManyRows(
     update(op_attempts)
     .where(*_MINE)
     .values(event_seq=bindparam("events"), log_seq=bindparam("logs"))
 )
-_CLOSE: Final = (
+_CLOSE: Final = ManyRows(
     update(op_attempts)
     .where(*_MINE)
     .values(lease_expires_us=None, result_digest=bindparam("digest"))
@@ -105,8 +106,8 @@ _RENEW: Final = (
     .values(lease_expires_us=bindparam("now") + bindparam("lease"))
     .returning(op_attempts.c.run_id, op_attempts.c.holder_fence)
 )
-_RESERVE: Final = insert(reservations)
-_FREE: Final = (
+_RESERVE: Final = ManyRows(insert(reservations))
+_FREE: Final = ManyRows(
     update(reservations)
     .where(
         reservations.c.run_id == bindparam("run"),
@@ -152,7 +153,7 @@ class AssignmentRepository:
             }
             for each in reserved
         ]
-        self._execute_many(_RESERVE, rows)
+        _RESERVE.execute(self._connection, rows)
 
     def free(self, run_id: str, fence: int) -> None:
         """Give back what the assignment took and wake `dispatch`; repeating changes nothing."""
@@ -161,8 +162,8 @@ class AssignmentRepository:
     def free_many(self, assignments: Sequence[tuple[str, int]]) -> None:
         """`free` for many pairs of run id and fence, by one statement."""
         now_us = self._transaction.now_us
-        self._execute_many(
-            _FREE,
+        _FREE.execute(
+            self._connection,
             [{"run": run_id, "of_fence": fence, "now": now_us} for run_id, fence in assignments],
         )
         self._transaction.wake("dispatch")
@@ -201,7 +202,7 @@ class AssignmentRepository:
             }
             for each in openings
         ]
-        self._execute_many(_OPEN, rows)
+        _OPEN.execute(self._connection, rows)
         for each in openings:
             self._transaction.wake(f"worker:{each.worker_id}")
 
@@ -228,7 +229,7 @@ class AssignmentRepository:
             {"run": run_id, "of_fence": fence, "digest": digest}
             for run_id, fence, digest in closings
         ]
-        return self._execute_many(_CLOSE, rows)
+        return _CLOSE.execute(self._connection, rows)
 
     def closed_result_digest(self, run_id: str, fence: int) -> str | None:
         """The digest of the result that closed the attempt held under this fence, if any."""
@@ -269,7 +270,7 @@ class AssignmentRepository:
         for item in items:
             run_id, fence = item if isinstance(item, tuple) else (item.run_id, item.fence)
             rows.append({"run": run_id, "of_fence": fence, "claim": claim_id, "now": to_us(now)})
-        self._execute_many(_CLAIM, rows)
+        _CLAIM.execute(self._connection, rows)
 
     def renew(
         self, worker_id: str, held: Sequence[tuple[str, int]], lease_s: float
@@ -299,7 +300,7 @@ class AssignmentRepository:
             {"run": run_id, "of_fence": fence, "events": event_seq, "logs": log_seq}
             for run_id, fence, event_seq, log_seq in sequences
         ]
-        self._execute_many(_SEQUENCES, rows)
+        _SEQUENCES.execute(self._connection, rows)
 
     # --- what went wrong -----------------------------------------------------------------------
 
@@ -310,9 +311,6 @@ class AssignmentRepository:
     def unacknowledged(self, before: datetime, limit: int) -> list[HeldAttempt]:
         """What was assigned before that moment and never claimed, oldest first."""
         return self._held(UNACKNOWLEDGED, {"before": to_us(before), "count": limit})
-
-    def _execute_many(self, statement: Any, rows: list[dict[str, Any]]) -> int:
-        return self._connection.execute(statement, rows).rowcount if rows else 0
 
     def _held(self, statement: Any, given: dict[str, Any]) -> list[HeldAttempt]:
         return [_held(row) for row in self._connection.execute(statement, given).mappings()]

@@ -16,6 +16,7 @@ from gyoza.server.storage.instants import from_us, to_us
 from gyoza.server.storage.records import StoredEvent
 from gyoza.server.storage.repositories.run_rows import from_text, to_text
 from gyoza.server.storage.schema import events, outbox
+from gyoza.server.storage.statements import ManyRows
 from gyoza.server.storage.transaction import Transaction
 from gyoza.wire import strict_json
 
@@ -37,8 +38,8 @@ _COLUMNS = (
     events.c.msg,
     events.c.payload,
 )
-_INSERT_EVENTS = insert(events)
-_INSERT_OUTBOX = insert(outbox)
+_INSERT_EVENTS = ManyRows(insert(events))
+_INSERT_OUTBOX = ManyRows(insert(outbox))
 _AFTER = (
     select(*_COLUMNS)
     .where(events.c.run_id == bindparam("run"), events.c.number > bindparam("after"))
@@ -61,10 +62,9 @@ def record_events(transaction: Transaction, recorded: Sequence[NumberedEvent]) -
     if not recorded:
         return
     now_us = transaction.now_us
-    transaction.connection.execute(_INSERT_EVENTS, [_row(each, now_us) for each in recorded])
-    sent = list(_outbox_rows(transaction, recorded))
-    if sent:
-        transaction.connection.execute(_INSERT_OUTBOX, sent)
+    connection = transaction.connection
+    _INSERT_EVENTS.execute(connection, [_row(each, now_us) for each in recorded])
+    _INSERT_OUTBOX.execute(connection, list(_outbox_rows(transaction, recorded)))
     for each in recorded:
         transaction.wake(f"run:{each.run_id}")
     transaction.wake("events")

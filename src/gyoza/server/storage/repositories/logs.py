@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from gyoza.server.storage.instants import from_us, to_us
 from gyoza.server.storage.records import LogPiece, StoredLog
 from gyoza.server.storage.schema import logs, op_attempts
+from gyoza.server.storage.statements import ManyRows
 from gyoza.server.storage.transaction import Transaction
 
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -44,7 +45,7 @@ _SAVE_LEDGER: Final = (
         log_cut_bytes=bindparam("cut_bytes"),
     )
 )
-_INSERT: Final = insert(logs)
+_INSERT: Final = ManyRows(insert(logs))
 _AFTER: Final = (
     select(*_COLUMNS)
     .where(*_OF_ATTEMPT, logs.c.number > bindparam("after"))
@@ -109,7 +110,7 @@ class LogRepository:
         rows = [_enter(ledger, piece, self._head_bytes) for piece in pieces]
         for row in rows:
             row.update(run_id=run_id, attempt=attempt)
-        self._connection.execute(_INSERT, rows)
+        _INSERT.execute(self._connection, rows)
         if ledger.kept_bytes > self._max_bytes:
             self._cut(run_id, attempt, ledger)
         given = {
@@ -180,7 +181,7 @@ class LogRepository:
             "text": f"[gyoza: {cut_bytes} bytes of output are not kept here]\n",
             "size_bytes": 0,
         }
-        self._connection.execute(_INSERT, row)
+        _INSERT.execute(self._connection, [row])
 
 
 def _enter(ledger: _Ledger, piece: LogPiece, head_bytes: int) -> dict[str, Any]:

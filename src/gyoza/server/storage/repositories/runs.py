@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import RowMapping, bindparam, insert, select, update
 
@@ -28,6 +28,7 @@ from gyoza.server.storage.repositories.events import (
 )
 from gyoza.server.storage.repositories.run_rows import ATTEMPT_COLUMNS, Row
 from gyoza.server.storage.schema import op_attempts, op_runs, run_tags
+from gyoza.server.storage.statements import ManyRows
 from gyoza.server.storage.transaction import Transaction
 
 _LOAD: Final = (
@@ -61,15 +62,16 @@ _SAVE: Final = (
     .where(op_runs.c.id == bindparam("run"), op_runs.c.version == bindparam("loaded"))
     .values(version=op_runs.c.version + 1, **{name: bindparam(f"v_{name}") for name in _MOVING})
 )
-_SAVE_AND_FORGET_CANCEL: Final = _SAVE.values(**_NO_CANCEL)
-_SAVE_ATTEMPT: Final = (
+_SAVE_MANY: Final = ManyRows(_SAVE)
+_SAVE_MANY_AND_FORGET_CANCEL: Final = ManyRows(_SAVE.values(**_NO_CANCEL))
+_SAVE_ATTEMPTS: Final = ManyRows(
     update(op_attempts)
     .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
     .values({name: bindparam(f"v_{name}") for name in ATTEMPT_COLUMNS if name != "attempt"})
 )
-_ADD: Final = insert(op_runs)
-_ADD_ATTEMPT: Final = insert(op_attempts)
-_ADD_TAG: Final = insert(run_tags)
+_ADD: Final = ManyRows(insert(op_runs))
+_ADD_ATTEMPTS: Final = ManyRows(insert(op_attempts))
+_ADD_TAGS: Final = ManyRows(insert(run_tags))
 
 
 @dataclass(slots=True)
@@ -164,13 +166,13 @@ class RunRepository:
             }
             for run, events in zip(runs, collected, strict=True)
         ]
-        self._connection.execute(_ADD, rows)
-        self._execute_many(
-            _ADD_ATTEMPT,
+        _ADD.execute(self._connection, rows)
+        _ADD_ATTEMPTS.execute(
+            self._connection,
             [run_rows.attempt_row(run, attempt) for run in runs for attempt in run.attempts],
         )
-        self._execute_many(
-            _ADD_TAG,
+        _ADD_TAGS.execute(
+            self._connection,
             [
                 {"key": key, "value": value, "run_id": run.id}
                 for run in runs
@@ -208,9 +210,9 @@ class RunRepository:
         for forget in (False, True):
             self._save_rows([change.row for change in changes if change.forget_cancel is forget])
         attempts = [row for change in changes for row in change.changed_attempts]
-        self._execute_many(_SAVE_ATTEMPT, [_attempt_parameters(row) for row in attempts])
+        _SAVE_ATTEMPTS.execute(self._connection, [_attempt_parameters(row) for row in attempts])
         added = [row for change in changes for row in change.new_attempts]
-        self._execute_many(_ADD_ATTEMPT, added)
+        _ADD_ATTEMPTS.execute(self._connection, added)
         record_events(self._transaction, [event for change in changes for event in change.events])
         for change in changes:
             self._loaded[change.run_id] = change.after
@@ -349,15 +351,11 @@ class RunRepository:
     def _save_rows(self, rows: list[_GuardedRow]) -> None:
         if not rows:
             return
-        statement = _SAVE_AND_FORGET_CANCEL if rows[0].forget_cancel else _SAVE
-        result = self._connection.execute(statement, [row.parameters for row in rows])
-        if result.rowcount != len(rows):
+        many = _SAVE_MANY_AND_FORGET_CANCEL if rows[0].forget_cancel else _SAVE_MANY
+        saved = many.execute(self._connection, [row.parameters for row in rows])
+        if saved != len(rows):
             ids = ", ".join(row.parameters["run"] for row in rows)
             raise Superseded(f"somebody else wrote one of {ids} at the same moment; try again")
-
-    def _execute_many(self, statement: Any, rows: list[Row]) -> None:
-        if rows:
-            self._connection.execute(statement, rows)
 
 
 @dataclass(frozen=True, slots=True)
