@@ -19,15 +19,22 @@ class CliError(Exception):
         message: One sentence in plain words, with the value that was wrong.
         exit_code: What the command ends with.
         hint: What to do next; "" when the message says it.
+        details: Further lines.
     """
 
     def __init__(
-        self, message: str, exit_code: ExitCode = ExitCode.USAGE, *, hint: str = ""
+        self,
+        message: str,
+        exit_code: ExitCode = ExitCode.USAGE,
+        *,
+        hint: str = "",
+        details: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.exit_code = exit_code
         self.hint = hint
+        self.details = details
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ _TABLE: Final[tuple[tuple[type[errors.GyozaError], ExitCode, str], ...]] = (
 def failure_of(error: Exception) -> Failure | None:
     """Return what to say about an error; None when nobody expected it."""
     if isinstance(error, CliError):
-        return Failure(error.exit_code, error.message, hint=error.hint)
+        return Failure(error.exit_code, error.message, error.details, error.hint)
     if isinstance(error, errors.GyozaError):
         return _of_client(error)
     if isinstance(error, OSError) and error.strerror:

@@ -86,7 +86,11 @@ def _definition(options: Options, context: Context) -> OpDefinition:
             image=image, version=options.version, image_digest=digest, now=context.now()
         )
     except ProjectError as error:
-        raise CliError(str(error), ExitCode.INVALID) from error
+        raise CliError(
+            f"{error.file} cannot be used",
+            ExitCode.INVALID,
+            details=tuple(str(error).splitlines()),
+        ) from error
 
 
 def _digest(image: str, context: Context) -> str | None:

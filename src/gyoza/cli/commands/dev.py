@@ -223,9 +223,12 @@ class _Stack:
 
 
 def _ended(child: Child, what: str) -> CliError:
-    lines = "".join(f"\n  | {line}" for line in child.last_lines())
-    hint = f"all of it is in {child.log_file}"
-    return CliError(f"the {child.name} {what}{lines}", ExitCode.UNEXPECTED, hint=hint)
+    return CliError(
+        f"the {child.name} {what}",
+        ExitCode.UNEXPECTED,
+        hint=f"all of its output is in {child.log_file}",
+        details=tuple(f"| {line}" for line in child.last_lines()),
+    )
 
 
 def _refuse_second(folder: Path, context: Context) -> None:

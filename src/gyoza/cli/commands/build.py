@@ -1,0 +1,201 @@
+"""`gyoza build`: an image of an op's project, without a Dockerfile or by the project's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gyoza.cli.exit_codes import ExitCode
+from gyoza.cli.failures import CliError
+from gyoza.cli.loading import context_of
+from gyoza.cli.output import duration
+
+if TYPE_CHECKING:
+    from gyoza.cli.context import Context
+    from gyoza.cli.output import Output
+    from gyoza.project.build_progress import Step
+    from gyoza.project.build_source import BuildSource
+    from gyoza.project.engine_build import Builder, BuiltImage, Engine
+
+_STEP_WIDTH: Final = 64
+_MEGABYTE: Final = 1_000_000
+
+
+class Choice(Enum):
+    """Values of `--builder`."""
+
+    AUTO = "auto"
+    BUILDKIT = "buildkit"
+    CLASSIC = "classic"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked.
+
+    Attributes:
+        path: A project's folder, its `gyoza.yml`, or a single Python file.
+        tag: Name of the image; None is the file's, else `id:version`.
+        base: Base image; None is the project's, the machine's or the public one.
+        builder: Which builder.
+        uses_cache: Whether steps of earlier builds count.
+        pushes: Whether the image is pushed.
+        prints_dockerfile: Whether the Dockerfile is printed, and nothing built.
+    """
+
+    path: Path
+    tag: str | None = None
+    base: str | None = None
+    builder: Choice = Choice.AUTO
+    uses_cache: bool = True
+    pushes: bool = False
+    prints_dockerfile: bool = False
+
+
+def command(
+    ctx: typer.Context,
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="Folder with a gyoza.yml, or a Python file.")
+    ] = Path(),
+    *,
+    tag: Annotated[str | None, typer.Option("--tag", "-t", help="Default ID:VERSION.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="IMAGE", help="Image to build on.")] = None,
+    builder: Annotated[Choice, typer.Option(help="Default: BuildKit where there is one.")] = (
+        Choice.AUTO
+    ),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer anew.")] = False,
+    push: Annotated[bool, typer.Option("--push", help="Push the image at the end.")] = False,
+    print_dockerfile: Annotated[
+        bool, typer.Option("--print-dockerfile", help="Print it, and build nothing.")
+    ] = False,
+) -> int:
+    """Build an op's image, with its spec in a label."""
+    options = Options(path, tag, base, builder, not no_cache, push, print_dockerfile)
+    return run(options, context_of(ctx))
+
+
+def run(options: Options, context: Context) -> ExitCode:
+    """Read the project, build its image and say what it has become.
+
+    Raises:
+        CliError: The project has problems, nothing here can build, or the build failed.
+    """
+    from gyoza.project import ProjectError
+    from gyoza.project.build_source import read_build_source
+    from gyoza.project.engine_build import BuildError, NoBuilder
+
+    try:
+        source = read_build_source(options.path)
+        base = _base(options, source, context.environment)
+        if options.prints_dockerfile:
+            return _print_dockerfile(options, source, base, context)
+        return _build(options, source, base, context)
+    except ProjectError as error:
+        raise CliError(str(error), ExitCode.INVALID) from error
+    except NoBuilder as error:
+        raise CliError(str(error), ExitCode.UNAVAILABLE, hint=error.hint) from error
+    except BuildError as error:
+        raise CliError(str(error), ExitCode.INVALID, hint=error.hint) from error
+
+
+def _base(options: Options, source: BuildSource, environment: Mapping[str, str]) -> str | None:
+    from gyoza.project.base_images import choose_base
+
+    if source.dockerfile is not None:
+        return options.base
+    return choose_base(options.base, source.settings, environment)
+
+
+def _print_dockerfile(
+    options: Options, source: BuildSource, base: str | None, context: Context
+) -> ExitCode:
+    from gyoza.project.building import dockerfile_of
+    from gyoza.project.engine_build import Builder
+
+    wanted = _wanted(options.builder) or Builder.BUILDKIT
+    context.output.raw(dockerfile_of(source, base, wanted))
+    return ExitCode.OK
+
+
+def _build(options: Options, source: BuildSource, base: str | None, context: Context) -> ExitCode:
+    from gyoza.project.building import Request, build
+    from gyoza.project.engine_build import find_engine
+
+    engine = find_engine(context.environment, _wanted(options.builder))
+    tag = options.tag or source.image or _default_tag(source)
+    output = context.output
+    output.hint(_heading(source, base, tag, engine))
+    if not source.dependencies.is_locked:
+        name = source.dependencies.source.value
+        output.hint(f"  {name} is no lock file: versions are chosen anew when the layer is built")
+    request = Request(source, base, tag, options.uses_cache, options.pushes)
+    began = context.monotonic()
+    image = build(request, engine, _Shown(output), context.monotonic)
+    _show(image, context.monotonic() - began, options, context)
+    return ExitCode.OK
+
+
+def _wanted(choice: Choice) -> Builder | None:
+    from gyoza.project.engine_build import Builder
+
+    return None if choice is Choice.AUTO else Builder(choice.value)
+
+
+def _default_tag(source: BuildSource) -> str:
+    # A tag takes fewer characters than a version: the grammar of distribution/reference.
+    return f"{source.id}:{re.sub(r'[^A-Za-z0-9_.-]', '-', source.version)[:128]}"
+
+
+def _heading(source: BuildSource, base: str | None, tag: str, engine: Engine) -> str:
+    how = f"on {base}" if source.dockerfile is None else "by its own Dockerfile"
+    return f"Building {tag} {how}, with {engine.builder.value} of {engine.program}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Tells a person how the build goes on."""
+
+    output: Output
+
+    def step(self, step: Step) -> None:
+        """Show an instruction."""
+        text = step.text
+        if len(text) > _STEP_WIDTH:
+            text = f"{text[: _STEP_WIDTH - 1]}…"
+        took = "cached" if step.is_cached else duration(step.seconds)
+        self.output.hint(f"  {text:<{_STEP_WIDTH}}  {took:>8}")
+
+    def stage(self, name: str, seconds: float, detail: str) -> None:
+        """Show a stage."""
+        self.output.hint(f"{name:<5}  {duration(seconds):>8}  {detail}")
+
+
+def _show(image: BuiltImage, seconds: float, options: Options, context: Context) -> None:
+    output = context.output
+    if output.as_json:
+        output.json(
+            {
+                "image": image.reference,
+                "image_id": image.image_id,
+                "digest": image.digest,
+                "size_bytes": image.size_bytes,
+                "seconds": round(seconds, 3),
+            }
+        )
+    elif output.quiet:
+        output.data(image.image_id)
+    else:
+        output.data(f"{image.reference}  {image.digest or image.image_id}")
+        output.hint(f"{_size(image.size_bytes)} in {duration(seconds)}")
+        if options.path.suffix != ".py":
+            output.hint(f"next: gyoza deploy {options.path} --image {image.reference}")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / _MEGABYTE:.1f} MB"
