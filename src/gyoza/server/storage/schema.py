@@ -2,7 +2,7 @@
 
 Migrations make them; a test holds both together. Times are integer microseconds (`_us`), users'
 JSON is text, states are guarded by CHECK constraints that a test compares with the domain's
-enumerations. Why there is no ORM: docs/decisions/0004-core-not-orm.md.
+enumerations. Why there is no ORM: docs/decisions/0009-one-sqlite-writer-and-core-not-orm.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The embedded engine: one SQLite file, one writer connection, readers beside it.
 
 How the file is opened and guarded, and what its faults mean; nothing about what is in it. Why one
-writer: docs/decisions/0004-one-sqlite-writer-and-core.md.
+writer: docs/decisions/0009-one-sqlite-writer-and-core-not-orm.md.
 """
 
 from __future__ import annotations

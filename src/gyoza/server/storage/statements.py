@@ -9,19 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Dialect, Insert, Update
+from sqlalchemy import BindParameter, Connection, Dialect, Insert, Update, bindparam
 
 Row = Mapping[str, Any]
 _Prepared = tuple[str, Callable[[Row], Any]]
+_PREFIX: Final = "given_"
+
+
+def given(key: str) -> BindParameter[Any]:
+    """The value that each row has under the key (SQLAlchemy keeps the columns' own names)."""
+    return bindparam(_PREFIX + key)
 
 
 class ManyRows:
     """An INSERT or UPDATE for any number of rows.
 
     Args:
-        statement: Its bound parameters are the keys of the rows; an INSERT's columns are.
+        statement: An INSERT of rows whose keys are columns, or an UPDATE with `given(key)`.
     """
 
     def __init__(self, statement: Insert | Update) -> None:
@@ -29,7 +35,7 @@ class ManyRows:
         self._prepared: dict[str, _Prepared] = {}
 
     def execute(self, connection: Connection, rows: Sequence[Row]) -> int:
-        """Carry it out for all rows; they have the same keys. No rows: nothing happens.
+        """Carry it out for all rows, which have the same keys; more than are needed do not matter.
 
         Returns:
             How many rows of the table were changed or made.
@@ -46,11 +52,16 @@ class ManyRows:
     def _prepare(self, dialect: Dialect, row: Row) -> _Prepared:
         columns = list(row) if isinstance(self._statement, Insert) else None
         compiled = self._statement.compile(dialect=dialect, column_keys=columns)
-        fixed = {name: value for name, value in compiled.params.items() if name not in row}
         names: list[str] | None = getattr(compiled, "positiontup", None)
+        keys = {name: name.removeprefix(_PREFIX) for name in names or compiled.params}
+        fixed = {
+            keys[name]: value for name, value in compiled.params.items() if keys[name] not in row
+        }
         if names is None:
-            return str(compiled), lambda given: {**fixed, **given}
-        pick = itemgetter(*names)
-        if fixed:
-            return str(compiled), lambda given: pick({**fixed, **given})
-        return str(compiled), pick
+            return str(compiled), lambda row: _named(keys, {**fixed, **row})
+        pick = itemgetter(*(keys[name] for name in names))
+        return str(compiled), (lambda row: pick({**fixed, **row})) if fixed else pick
+
+
+def _named(keys: Mapping[str, str], row: Row) -> dict[str, Any]:
+    return {name: row[key] for name, key in keys.items()}

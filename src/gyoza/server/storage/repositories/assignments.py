@@ -16,7 +16,7 @@ from gyoza.models import OpRunState
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import CancelIntent, HeldAttempt, Opening, Reservation
 from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
-from gyoza.server.storage.statements import ManyRows
+from gyoza.server.storage.statements import ManyRows, given
 from gyoza.server.storage.transaction import Transaction
 
 _HELD: Final = (
@@ -60,18 +60,18 @@ UNACKNOWLEDGED: Final = (
 )
 
 _MINE: Final = (
-    op_attempts.c.run_id == bindparam("run"),
-    op_attempts.c.holder_fence == bindparam("of_fence"),
+    op_attempts.c.run_id == given("run"),
+    op_attempts.c.holder_fence == given("of_fence"),
     text(HELD),
 )
 _OPEN: Final = ManyRows(
     update(op_attempts)
-    .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
+    .where(op_attempts.c.run_id == given("run"), op_attempts.c.attempt == given("number"))
     .values(
-        holder_id=bindparam("worker"),
-        holder_fence=bindparam("of_fence"),
-        opened_us=bindparam("now"),
-        lease_expires_us=bindparam("lease"),
+        holder_id=given("worker"),
+        holder_fence=given("of_fence"),
+        opened_us=given("now"),
+        lease_expires_us=given("lease"),
         claim_id=None,
         claimed_us=None,
         event_seq=0,
@@ -80,19 +80,13 @@ _OPEN: Final = ManyRows(
     )
 )
 _CLAIM: Final = ManyRows(
-    update(op_attempts)
-    .where(*_MINE)
-    .values(claim_id=bindparam("claim"), claimed_us=bindparam("now"))
+    update(op_attempts).where(*_MINE).values(claim_id=given("claim"), claimed_us=given("now"))
 )
 _SEQUENCES: Final = ManyRows(
-    update(op_attempts)
-    .where(*_MINE)
-    .values(event_seq=bindparam("events"), log_seq=bindparam("logs"))
+    update(op_attempts).where(*_MINE).values(event_seq=given("events"), log_seq=given("logs"))
 )
 _CLOSE: Final = ManyRows(
-    update(op_attempts)
-    .where(*_MINE)
-    .values(lease_expires_us=None, result_digest=bindparam("digest"))
+    update(op_attempts).where(*_MINE).values(lease_expires_us=None, result_digest=given("digest"))
 )
 _RENEW: Final = (
     update(op_attempts)
@@ -110,11 +104,11 @@ _RESERVE: Final = ManyRows(insert(reservations))
 _FREE: Final = ManyRows(
     update(reservations)
     .where(
-        reservations.c.run_id == bindparam("run"),
-        reservations.c.fence == bindparam("of_fence"),
+        reservations.c.run_id == given("run"),
+        reservations.c.fence == given("of_fence"),
         reservations.c.freed_us.is_(None),
     )
-    .values(freed_us=bindparam("now"))
+    .values(freed_us=given("now"))
 )
 UNFREED: Final = select(
     reservations.c.run_id,

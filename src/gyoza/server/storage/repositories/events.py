@@ -30,6 +30,7 @@ class NumberedEvent:
     event: NewEvent
 
 
+_NO_TEXT = '""'
 _COLUMNS = (
     events.c.number,
     events.c.attempt,
@@ -93,7 +94,7 @@ def _row(recorded: NumberedEvent, now_us: int) -> dict[str, Any]:
         "t_us": to_us(entry.t),
         "type": entry.type.value,
         # Text and numbers are both allowed, so that JSON says which of them it was.
-        "msg": strict_json.dumps_text(entry.msg),
+        "msg": _NO_TEXT if entry.msg == "" else strict_json.dumps_text(entry.msg),
         "payload": to_text(entry.payload),
         "recorded_us": now_us,
     }
@@ -114,8 +115,7 @@ def _outbox_rows(
 
 
 def _stored(row: Any) -> StoredEvent:
-    number, attempt, t_us, event_type, msg, payload = row
-    entry = EventEntry(
-        from_us(t_us), EventType(event_type), strict_json.loads(msg), from_text(payload)
-    )
+    number, attempt, t_us, event_type, text, payload = row
+    msg = "" if text == _NO_TEXT else strict_json.loads(text)
+    entry = EventEntry(from_us(t_us), EventType(event_type), msg, from_text(payload))
     return StoredEvent(number, attempt, entry)

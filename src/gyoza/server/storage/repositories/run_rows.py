@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import RowMapping
-
 from gyoza.models import (
     Constraints,
     EventDelivery,
@@ -134,13 +132,7 @@ ATTEMPT_COLUMNS: Final = (
 )
 
 
-def attempt_part(row: RowMapping) -> Row:
-    """The attempt's columns of a joined row, whose labels begin with `a_`, as `attempt_row`."""
-    found: Row = {name: row[f"a_{name}"] for name in ATTEMPT_COLUMNS}
-    return {"run_id": row["id"], **found}
-
-
-def schedule_part(row: RowMapping) -> Schedule:
+def schedule_part(row: Row) -> Schedule:
     """What the row says about time and the queue."""
     return Schedule(
         queued_us=row["queued_us"],
@@ -151,7 +143,7 @@ def schedule_part(row: RowMapping) -> Schedule:
     )
 
 
-def run_from(row: RowMapping, attempts: list[Row]) -> OpRun:
+def run_from(row: Row, attempts: list[Row]) -> OpRun:
     """The run of a row and its attempts' rows, without events."""
     inputs = from_text(row["inputs"])
     constraints = Constraints(row["cpu"], row["ram_mb"], row["vram_mb"])

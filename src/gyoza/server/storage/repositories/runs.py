@@ -1,21 +1,21 @@
 """Runs: loading, adding and the guarded save; lists and the queue are in modules of their own.
 
-A run is loaded with all its attempts by one select. `save` writes a run only if nobody else has
-written it since, and never decides anything about it.
+A run is loaded with all its attempts by one select; how it is
+written back is in `run_changes`, and nothing is decided about it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from gyoza.models import OpRun, OpRunState
-from gyoza.server.errors import RunNotFound, Superseded
+from gyoza.server.errors import RunNotFound
 from gyoza.server.storage.deadlines import Before, schedule_of
 from gyoza.server.storage.instants import from_us
 from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunFilter, StoredEvent
@@ -26,11 +26,18 @@ from gyoza.server.storage.repositories.events import (
     newest_events,
     record_events,
 )
+from gyoza.server.storage.repositories.run_changes import (
+    ADD_ATTEMPTS,
+    Change,
+    Loaded,
+    write_changes,
+)
 from gyoza.server.storage.repositories.run_rows import ATTEMPT_COLUMNS, Row
 from gyoza.server.storage.schema import op_attempts, op_runs, run_tags
 from gyoza.server.storage.statements import ManyRows
 from gyoza.server.storage.transaction import Transaction
 
+_RUN_COLUMNS: Final = tuple(op_runs.c.keys())
 _LOAD: Final = (
     select(op_runs, *(op_attempts.c[name].label(f"a_{name}") for name in ATTEMPT_COLUMNS))
     .outerjoin(op_attempts, op_attempts.c.run_id == op_runs.c.id)
@@ -39,50 +46,8 @@ _LOAD: Final = (
 _LOAD_ONE: Final = _LOAD.where(op_runs.c.id == bindparam("run"))
 _LOAD_MANY: Final = _LOAD.where(op_runs.c.id.in_(bindparam("runs", expanding=True)))
 
-_NO_CANCEL: Final = {"cancel_reason": None, "cancel_message": None, "cancel_requested_us": None}
-_MOVING: Final = (
-    "state",
-    "phase",
-    "reason",
-    "priority",
-    "image_digest",
-    "fence",
-    "due_us",
-    "updated_us",
-    "attempt",
-    "queued_us",
-    "held_until_us",
-    "queue_deadline_us",
-    "total_deadline_us",
-    "ended_us",
-    "last_event",
-)
-_SAVE: Final = (
-    update(op_runs)
-    .where(op_runs.c.id == bindparam("run"), op_runs.c.version == bindparam("loaded"))
-    .values(version=op_runs.c.version + 1, **{name: bindparam(f"v_{name}") for name in _MOVING})
-)
-_SAVE_MANY: Final = ManyRows(_SAVE)
-_SAVE_MANY_AND_FORGET_CANCEL: Final = ManyRows(_SAVE.values(**_NO_CANCEL))
-_SAVE_ATTEMPTS: Final = ManyRows(
-    update(op_attempts)
-    .where(op_attempts.c.run_id == bindparam("run"), op_attempts.c.attempt == bindparam("number"))
-    .values({name: bindparam(f"v_{name}") for name in ATTEMPT_COLUMNS if name != "attempt"})
-)
 _ADD: Final = ManyRows(insert(op_runs))
-_ADD_ATTEMPTS: Final = ManyRows(insert(op_attempts))
 _ADD_TAGS: Final = ManyRows(insert(run_tags))
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """What is stored of a run, to compare with what it has become."""
-
-    version: int
-    last_event: int
-    before: Before
-    attempts: dict[int, Row]
-    cancel: CancelIntent | None
 
 
 class RunRepository:
@@ -91,7 +56,7 @@ class RunRepository:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
         self._connection = transaction.connection
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[str, Loaded] = {}
 
     # --- one run, or some by name --------------------------------------------------------------
 
@@ -101,7 +66,7 @@ class RunRepository:
         Raises:
             RunNotFound: There is none.
         """
-        rows = self._connection.execute(_LOAD_ONE, {"run": run_id}).mappings().all()
+        rows = self._connection.execute(_LOAD_ONE, {"run": run_id}).all()
         if not rows:
             raise RunNotFound(run_id)
         return self._remembered(rows)
@@ -111,8 +76,8 @@ class RunRepository:
         wanted = list(dict.fromkeys(run_ids))
         if not wanted:
             return []
-        rows = self._connection.execute(_LOAD_MANY, {"runs": wanted}).mappings().all()
-        grouped = groupby(rows, key=lambda row: row["id"])
+        rows = self._connection.execute(_LOAD_MANY, {"runs": wanted}).all()
+        grouped = groupby(rows, key=itemgetter(0))
         found = {run_id: self._remembered(list(group)) for run_id, group in grouped}
         return [found[run_id] for run_id in wanted if run_id in found]
 
@@ -167,7 +132,7 @@ class RunRepository:
             for run, events in zip(runs, collected, strict=True)
         ]
         _ADD.execute(self._connection, rows)
-        _ADD_ATTEMPTS.execute(
+        ADD_ATTEMPTS.execute(
             self._connection,
             [run_rows.attempt_row(run, attempt) for run in runs for attempt in run.attempts],
         )
@@ -207,17 +172,9 @@ class RunRepository:
             LookupError: One of them was not loaded by this unit of work.
         """
         changes = [self._change(run) for run in runs]
-        for forget in (False, True):
-            self._save_rows([change.row for change in changes if change.forget_cancel is forget])
-        attempts = [row for change in changes for row in change.changed_attempts]
-        _SAVE_ATTEMPTS.execute(self._connection, [_attempt_parameters(row) for row in attempts])
-        added = [row for change in changes for row in change.new_attempts]
-        _ADD_ATTEMPTS.execute(self._connection, added)
-        record_events(self._transaction, [event for change in changes for event in change.events])
+        write_changes(self._transaction, changes)
         for change in changes:
             self._loaded[change.run_id] = change.after
-            if change.frees_a_place:
-                self._transaction.wake("dispatch")
 
     def request_cancel(self, run_id: str, reason: str, message: str) -> None:
         """Note that the worker that holds the run is to stop it; the last request counts.
@@ -255,7 +212,7 @@ class RunRepository:
             op_runs.c.cancel_reason, op_runs.c.cancel_message, op_runs.c.cancel_requested_us
         ).where(op_runs.c.id == run_id)
         row = self._connection.execute(statement).mappings().one_or_none()
-        return None if row is None else _cancel_of(row)
+        return None if row is None else _cancel_of(dict(row))
 
     # --- reading many --------------------------------------------------------------------------
 
@@ -329,11 +286,11 @@ class RunRepository:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _remembered(self, rows: Sequence[RowMapping]) -> OpRun:
-        first = rows[0]
-        attempts = [run_rows.attempt_part(row) for row in rows if row["a_attempt"] is not None]
+    def _remembered(self, rows: Sequence[Sequence[Any]]) -> OpRun:
+        first = dict(zip(_RUN_COLUMNS, rows[0], strict=False))
+        attempts = [row for each in rows if (row := _attempt_part(each))["attempt"] is not None]
         run = run_rows.run_from(first, attempts)
-        self._loaded[run.id] = _Loaded(
+        self._loaded[run.id] = Loaded(
             version=first["version"],
             last_event=first["last_event"],
             before=Before(run.state, len(attempts), run_rows.schedule_part(first)),
@@ -342,75 +299,20 @@ class RunRepository:
         )
         return run
 
-    def _change(self, run: OpRun) -> _Change:
+    def _change(self, run: OpRun) -> Change:
         loaded = self._loaded.get(run.id)
         if loaded is None:
             raise LookupError(f"run {run.id} is saved by a unit of work that did not load it")
-        return _Change(run, loaded, self._transaction.now_us)
-
-    def _save_rows(self, rows: list[_GuardedRow]) -> None:
-        if not rows:
-            return
-        many = _SAVE_MANY_AND_FORGET_CANCEL if rows[0].forget_cancel else _SAVE_MANY
-        saved = many.execute(self._connection, [row.parameters for row in rows])
-        if saved != len(rows):
-            ids = ", ".join(row.parameters["run"] for row in rows)
-            raise Superseded(f"somebody else wrote one of {ids} at the same moment; try again")
+        return Change(run, loaded, self._transaction.now_us)
 
 
-@dataclass(frozen=True, slots=True)
-class _GuardedRow:
-    parameters: Row
-    forget_cancel: bool
+def _attempt_part(row: Sequence[Any]) -> Row:
+    """The attempt's columns of a joined row, as `run_rows.attempt_row` makes them."""
+    found = dict(zip(ATTEMPT_COLUMNS, row[len(_RUN_COLUMNS) :], strict=True))
+    return {"run_id": row[0], **found}
 
 
-class _Change:
-    """What has to be written of one run."""
-
-    def __init__(self, run: OpRun, loaded: _Loaded, now_us: int) -> None:
-        collected = run.collect_events()
-        schedule = schedule_of(run, now_us, loaded.before)
-        rows = [run_rows.attempt_row(run, attempt) for attempt in run.attempts]
-        last_event = loaded.last_event + len(collected)
-        moving = {**run_rows.moving_row(run, schedule), "last_event": last_event}
-        self.run_id = run.id
-        self.forget_cancel = run.is_terminal or len(rows) != loaded.before.attempt
-        self.row = _GuardedRow(
-            {
-                "run": run.id,
-                "loaded": loaded.version,
-                **{f"v_{name}": value for name, value in moving.items()},
-            },
-            self.forget_cancel,
-        )
-        stored = loaded.attempts
-        self.new_attempts = [row for row in rows if row["attempt"] not in stored]
-        self.changed_attempts = [
-            row for row in rows if row["attempt"] in stored and row != stored[row["attempt"]]
-        ]
-        self.events = [
-            NumberedEvent(run.id, number, event)
-            for number, event in enumerate(collected, loaded.last_event + 1)
-        ]
-        self.frees_a_place = run.state is not loaded.before.state and run.state not in _HELD
-        self.after = _Loaded(
-            version=loaded.version + 1,
-            last_event=last_event,
-            before=Before(run.state, len(rows), schedule),
-            attempts={row["attempt"]: row for row in rows},
-            cancel=None if self.forget_cancel else loaded.cancel,
-        )
-
-
-_HELD: Final = (OpRunState.ASSIGNED, OpRunState.RUNNING)
-
-
-def _attempt_parameters(row: Row) -> Row:
-    named = {f"v_{name}": row[name] for name in ATTEMPT_COLUMNS if name != "attempt"}
-    return {"run": row["run_id"], "number": row["attempt"], **named}
-
-
-def _cancel_of(row: RowMapping) -> CancelIntent | None:
+def _cancel_of(row: Mapping[Any, Any]) -> CancelIntent | None:
     requested_us = row["cancel_requested_us"]
     if requested_us is None:
         return None
