@@ -20,6 +20,7 @@ from gyoza.wire import strict_json
 
 MAX_WATCHED_ENTRIES: Final = 200_000
 MAX_WATCHED_LEVELS: Final = 64
+MAX_SHOWN_CHARS: Final = 200
 _BLOCK_BYTES: Final = 512  # the unit of st_blocks, whatever the file system's own block size
 _CHUNK_BYTES: Final = 1024 * 1024
 
@@ -84,7 +85,7 @@ def open_subfolder(folder: int, name: str) -> int:
     opened = _open(name, _FOLDER_FLAGS, folder, name)
     if os.fstat(opened).st_dev != os.fstat(folder).st_dev:
         os.close(opened)
-        raise Refused(f"{_shown(name)} lies on another file system")
+        raise Refused(f"{shown_name(name)} lies on another file system")
     return opened
 
 
@@ -100,7 +101,7 @@ def open_regular(folder: int, name: str) -> int:
     problem = _problem(os.fstat(opened), os.fstat(folder).st_dev)
     if problem:
         os.close(opened)
-        raise Refused(f"{_shown(name)} {problem}; only plain files are taken")
+        raise Refused(f"{shown_name(name)} {problem}; only plain files are taken")
     return opened
 
 
@@ -197,17 +198,24 @@ def disk_usage(folder: int) -> tuple[int, str]:
     return blocks * _BLOCK_BYTES, ""
 
 
+def shown_name(name: str) -> str:
+    """A name that an op chose, fit for people: short, no control characters, no surrogates."""
+    shown = name.encode("utf-8", "backslashreplace").decode()
+    shown = "".join(char if char.isprintable() else "?" for char in shown)
+    return shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[:MAX_SHOWN_CHARS]}..."
+
+
 def _open(name: str, flags: int, folder: int | None, shown: str) -> int:
     try:
         return os.open(name, flags, dir_fd=folder)
     except FileNotFoundError:
-        raise Missing(f"{_shown(shown)} does not exist") from None
+        raise Missing(f"{shown_name(shown)} does not exist") from None
     except (OSError, ValueError) as error:
         # ELOOP: a link. ENXIO: a socket, or a FIFO or device without its other side. ENOTDIR: a
         # file where a folder should be. EACCES: closed to us. All of them are the op's doing.
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Refused(
-            f"{_shown(shown)} cannot be opened as a plain {_kind(flags)} ({reason})"
+            f"{shown_name(shown)} cannot be opened as a plain {_kind(flags)} ({reason})"
         ) from None
 
 
@@ -244,15 +252,8 @@ def _unusable(name: str) -> str:
 def _split(path: str) -> list[str]:
     names = path.split("/")
     if any(name in ("", ".", "..") for name in names):
-        raise Refused(f"{_shown(path)} is not a plain path inside the folder")
+        raise Refused(f"{shown_name(path)} is not a plain path inside the folder")
     return names
-
-
-def _shown(name: str) -> str:
-    # An op chooses its names: they are shown short, and never as control characters or surrogates.
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    shown = "".join(char if char.isprintable() else "?" for char in shown)
-    return shown if len(shown) <= 200 else f"{shown[:200]}..."  # noqa: PLR2004
 
 
 def _entries(
@@ -264,7 +265,7 @@ def _entries(
             yield prefix, entry
             if entry.is_dir(follow_symlinks=False):
                 if levels_left <= 1:
-                    raise Refused(f"{_shown(prefix + entry.name)} is nested too deep")
+                    raise Refused(f"{shown_name(prefix + entry.name)} is nested too deep")
                 yield from _entries_below(folder, entry.name, levels_left - 1, prefix)
 
 

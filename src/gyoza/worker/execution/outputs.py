@@ -16,7 +16,7 @@ from gyoza.op import protocol
 from gyoza.wire import strict_json
 from gyoza.worker import hostile_files
 from gyoza.worker.execution.outcome import OpError
-from gyoza.worker.hostile_files import FoundFile, Missing, Refused
+from gyoza.worker.hostile_files import FoundFile, Missing, Refused, shown_name
 from gyoza.worker.nesting import MAX_VALUE_LEVELS, is_too_deep
 
 _INSIDE: Final = f"{protocol.DIR}/{protocol.OUT}/{protocol.FILES}/"
@@ -93,7 +93,7 @@ def file_path(value: Any) -> str:
     if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
         raise Unacceptable(
             f"{value[:200]!r} is not a path under out/files/; "
-            f"write it relative to that folder, or beginning with {_INSIDE}"
+            f"write it relative to that folder, or beginning with {protocol.FILES}/ or {_INSIDE}"
         )
     return path
 
@@ -176,11 +176,16 @@ def _file_outputs(
 
 def _existing_path(value: Any, files: dict[str, FoundFile]) -> str:
     path = file_path(value)
+    # Seen from `out/` the same file is `files/x`; both are what authors write.
+    if path not in files and path.startswith(f"{protocol.FILES}/"):
+        path = path.removeprefix(f"{protocol.FILES}/")
     file = files.get(path)
     if file is None:
-        raise Unacceptable(f"there is no file {path[:200]!r} under out/files/")
+        raise Unacceptable(f"there is no file out/files/{shown_name(path)}")
     if file.refusal:
-        raise Unacceptable(f"{path[:200]!r} {file.refusal}; only plain files are taken")
+        raise Unacceptable(
+            f"out/files/{shown_name(path)} {file.refusal}; only plain files are taken"
+        )
     return path
 
 

@@ -24,6 +24,17 @@ def test_a_file_output_may_be_named_from_inside_or_relative(value: str) -> None:
     assert file_path(value) == "a.txt"
 
 
+@pytest.mark.parametrize("value", ["a.txt", "files/a.txt", "/gyoza/out/files/a.txt"])
+def test_a_file_output_names_a_file_as_authors_see_it(tmp_path: Path, value: str) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.txt").write_text("x")
+    (tmp_path / "output.json").write_text(f'{{"f": "{value}"}}')
+
+    document = read_document(tmp_path, FILE, disk_mb=10)
+
+    assert document.file_outputs == {"f": "a.txt"}
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -53,7 +64,7 @@ def test_every_bad_file_output_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(Unacceptable) as refusal:
         read_document(tmp_path, specs, disk_mb=10)
 
-    assert "/f: there is no file" in str(refusal.value)
+    assert "/f: there is no file out/files/nothing" in str(refusal.value)
     assert "/g: " in str(refusal.value)
 
 

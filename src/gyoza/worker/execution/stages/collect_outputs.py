@@ -81,7 +81,8 @@ class CollectOutputs:
             context.report.phase(PHASE)
         for path, file in document.files.items():
             if file.refusal:
-                context.report.event("ERROR", f"out/files/{path[:200]} {file.refusal}; left out")
+                name = hostile_files.shown_name(path)
+                context.report.event("ERROR", f"out/files/{name} {file.refusal}; left out")
             else:
                 artifacts[path] = await self._store(context, path)
         values: dict[str, Any] = dict(document.values or {})
