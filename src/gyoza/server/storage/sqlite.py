@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
 from gyoza.server.errors import StoreUnavailable
@@ -48,13 +48,14 @@ class SqliteDatabase:
     def __init__(self, path: Path, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = path
         self._busy_timeout_s = busy_timeout_s
-        with self._explained():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        refuse_network_filesystem(path)
-        with self._explained():
-            self._lock = FileLock(path)
         try:
-            with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            refuse_network_filesystem(path)
+            self._lock = FileLock(path)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        try:
+            with self.explained():
                 self._open()
         except BaseException:
             self._lock.release()
@@ -67,13 +68,21 @@ class SqliteDatabase:
     @contextmanager
     def explained(self) -> Generator[None]:
         """Turn what the engine says into `StoreUnavailable`; integrity errors are our own."""
-        with self._explained():
+        try:
             yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            if not isinstance(error.orig, sqlite3.DatabaseError):
+                raise
+            raise self._unavailable(error.orig) from error
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
 
     @contextmanager
     def read_transaction(self) -> Generator[Connection]:
         """A transaction that sees one state of the database and changes nothing."""
-        with self._explained(), self._readers.connect() as connection, connection.begin():
+        with self.explained(), self._readers.connect() as connection, connection.begin():
             yield connection
 
     def check(self) -> None:
@@ -110,19 +119,6 @@ class SqliteDatabase:
         said = [row[0] for row in raw.execute("PRAGMA quick_check(1)")]
         if said != ["ok"]:
             raise StoreUnavailable(f"{self._path} is damaged ({said[0]}): restore a backup")
-
-    @contextmanager
-    def _explained(self) -> Generator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            if isinstance(error, OperationalError) or isinstance(error.orig, sqlite3.DatabaseError):
-                raise self._unavailable(error.orig) from error
-            raise
-        except (sqlite3.Error, OSError) as error:
-            raise self._unavailable(error) from error
 
     def _unavailable(self, cause: BaseException | None) -> StoreUnavailable:
         said = str(cause)

@@ -89,6 +89,18 @@ class TestOneOwner:
 
         store.close()
 
+    def test_an_error_of_the_functions_own_comes_out_as_it_is(self, path: Path) -> None:
+        store = opened(path)
+
+        def fail(_: object) -> None:
+            raise FileNotFoundError("not the database")
+
+        for run in (store.write_now, store.read_now):
+            with pytest.raises(FileNotFoundError, match="not the database"):
+                run(fail)
+
+        store.close()
+
     @pytest.mark.anyio
     async def test_an_open_store_is_ready_and_durable(self, path: Path) -> None:
         store = opened(path)

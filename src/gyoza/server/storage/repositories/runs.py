@@ -1,7 +1,7 @@
 """Runs: loading, adding and the guarded save; lists and the queue are in modules of their own.
 
-A run is loaded with all its attempts by one select; how it is
-written back is in `run_changes`, and nothing is decided about it here.
+A run is loaded with all its attempts by one select; how it is written back is in
+`run_changes`, and nothing is decided about it here.
 """
 
 from __future__ import annotations
