@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import QueuePool
 
 from gyoza.server.errors import StoreUnavailable
@@ -67,10 +67,10 @@ class SqliteDatabase:
 
     @contextmanager
     def explained(self) -> Generator[None]:
-        """Turn what the engine says into `StoreUnavailable`; integrity errors are our own."""
+        """Turn what the engine says into `StoreUnavailable`; the other errors are our own."""
         try:
             yield
-        except IntegrityError:
+        except (IntegrityError, ProgrammingError):
             raise
         except DBAPIError as error:
             if not isinstance(error.orig, sqlite3.DatabaseError):
