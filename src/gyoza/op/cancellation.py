@@ -53,6 +53,7 @@ class Cancellation:
         self._interrupt_after_s = interrupt_after_s
         self._requested = threading.Event()
         self._noticed = threading.Event()
+        self._asked = False
         self._told: set[int] = set()
         self._interrupt: Callable[[], None] = self._interrupt_main
         self._over = False
@@ -61,17 +62,20 @@ class Cancellation:
     def is_requested(self) -> bool:
         """Whether the op shall stop. Whoever asks is trusted to stop by itself."""
         if self._requested.is_set():
+            self._asked = True
             self._noticed.set()
-            return True
-        return False
+        return self._requested.is_set()
 
     def check(self) -> None:
-        """Raise `Cancelled` once in each thread, so that cleaning up can still log.
+        """Raise `Cancelled`, unless the op has asked by itself.
+
+        Once in each thread, so that cleaning up can still log.
 
         Raises:
             Cancelled: The op shall stop.
         """
-        if self._requested.is_set() and threading.get_ident() not in self._told:
+        is_told = self._asked or threading.get_ident() in self._told
+        if self._requested.is_set() and not is_told:
             raise self.error()
 
     def error(self) -> Cancelled:

@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gyoza.op import protocol
 from gyoza.op.context import Context
@@ -123,7 +123,13 @@ def emit_output(number: int, value: Any) -> None:
     current.emitter.emit({"type": protocol.OUTPUT, "msg": f"result {number}", "payload": payload})
 
 
-class _Log(logging.LoggerAdapter[logging.Logger]):
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:  # Python 3.10 cannot be given the type at run time
+    _Adapter = logging.LoggerAdapter
+
+
+class _Log(_Adapter):
     """Standard logging on stderr, with fields as keywords: `log.info("done", tiles=30)`.
 
     With `event=True` the words go into the run's timeline as well.

@@ -5,7 +5,6 @@ What events mean is the contract's (`protocol`); telling an op to stop is done i
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gyoza.op import protocol
+from gyoza.op.json_text import to_json
 
 PROGRESS_EVERY_S: Final = 0.1
 _FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -89,14 +89,13 @@ class Emitter:
 
 def line_of(event: dict[str, Any]) -> bytes:
     """An event as one line that the worker takes: what is too long is cut, and says so."""
-    line = _json(event)
+    line = _line(event)
     if len(line) < protocol.MAX_EVENT_LINE_BYTES:
         return line
     message = str(event.get("msg", ""))[:_LONGEST_TEXT]
     payload = {"cut": f"the event was {len(line)} bytes, at most 64 KiB are taken"}
-    return _json({"type": event["type"], "msg": message, "payload": payload})
+    return _line({"type": event["type"], "msg": message, "payload": payload})
 
 
-def _json(event: dict[str, Any]) -> bytes:
-    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text.replace("\\u0000", "\\\\0").encode("utf-8", "backslashreplace") + b"\n"
+def _line(event: dict[str, Any]) -> bytes:
+    return to_json(event) + b"\n"

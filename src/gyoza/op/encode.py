@@ -10,7 +10,6 @@ import dataclasses
 import enum
 import math
 import os
-import re
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Set as AbstractSet
@@ -20,6 +19,7 @@ from gyoza.op import pydantic_models
 from gyoza.op.constraints import broken
 from gyoza.op.errors import OutputError, Problem, pointer, shown
 from gyoza.op.files import LOCAL_FILE_KEY, File
+from gyoza.op.json_text import UNWRITABLE
 from gyoza.op.shapes import (
     MISSING,
     Anything,
@@ -43,7 +43,6 @@ Keep = Callable[[os.PathLike[str], Place], str]
 """Keeps a file and returns the text that stands for it; raises ValueError if it cannot."""
 
 _BEYOND: Final = 2**63
-_UNWRITABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def encode(shape: Shape, value: Any, place: Place, keep: Keep) -> Any:
@@ -250,7 +249,7 @@ def _checked(value: Any, place: Place) -> Any:
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     if is_whole and not -_BEYOND <= value < _BEYOND:
         raise _wrong(place, f"{shown(value)} is beyond 64 bits; return it as str")
-    if isinstance(value, str) and _UNWRITABLE.search(value):
+    if isinstance(value, str) and UNWRITABLE.search(value):
         raise _wrong(place, "the text holds NUL or half a surrogate pair; return it as bytes")
     return value
 

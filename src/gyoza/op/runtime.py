@@ -22,6 +22,7 @@ from gyoza.op.emitter import Emitter
 from gyoza.op.encode import encode
 from gyoza.op.errors import BadInput, OutputError, shown
 from gyoza.op.failures import describe
+from gyoza.op.json_text import to_json
 from gyoza.op.loading import load
 from gyoza.op.output_files import OutputFiles
 from gyoza.op.spec import OpSpec, derive
@@ -152,9 +153,9 @@ def document(outputs: dict[str, Any]) -> bytes:
     """
     if _is_deeper(outputs, _LEVELS):
         raise OutputError(f"the outputs are nested deeper than {_LEVELS} levels; write a file")
-    text = _json(outputs)
+    text = to_json(outputs)
     if len(text) > protocol.MAX_OUTPUT_BYTES:
-        name = max(outputs, key=lambda each: len(_json(outputs[each])))
+        name = max(outputs, key=lambda each: len(to_json(outputs[each])))
         raise OutputError(
             f"the outputs are {len(text)} bytes, at most {protocol.MAX_OUTPUT_BYTES} are taken; "
             f"write {name}, the largest, to a file and return it as File"
@@ -177,7 +178,7 @@ def _failed(error: BaseException, folders: Folders) -> int:
     said = failure.traceback or f"{failure.document['type']}: {failure.document['message']}"
     sys.stderr.write(said.rstrip("\n") + "\n")
     try:
-        _write(folders.outer / protocol.ERROR_FILE, _json(failure.document))
+        _write(folders.outer / protocol.ERROR_FILE, to_json(failure.document))
     except OSError as fault:
         sys.stderr.write(f"gyoza: {protocol.ERROR_FILE} could not be written: {fault}\n")
     return failure.exit_code
@@ -187,11 +188,6 @@ def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(f"{path.name}.partial")
     partial.write_bytes(content)
     partial.replace(path)
-
-
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "backslashreplace")
 
 
 def _show_logs() -> None:
