@@ -16,7 +16,7 @@ _BUILDKIT_STEP: Final = re.compile(r"\[(?!internal\])(?:.*\s)?\d+/\d+\] (?P<text
 _BUILDKIT_DONE: Final = re.compile(r"DONE (?P<seconds>[0-9.]+)s")
 _CLASSIC_STEP: Final = re.compile(r"Step \d+/\d+ : (?P<text>.+)")
 _CLASSIC_CACHED: Final = " ---> Using cache"
-_OPTIONS: Final = re.compile(r" --\S+")
+_OPTIONS: Final = re.compile(r"(?<=[A-Z])(\s+--\S+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +104,4 @@ class ClassicReader:
 
 
 def _brief(text: str) -> str:
-    return " ".join(_OPTIONS.sub("", text).split())
+    return " ".join(_OPTIONS.sub("", text, count=1).split())

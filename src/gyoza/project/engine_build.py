@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,14 +85,14 @@ class Order:
 
     Attributes:
         context: A tar, open for reading.
-        tag: Name of the image.
+        tag: Name of the image; None gives it none.
         labels: Labels beside those of the Dockerfile.
         arguments: Values of the Dockerfile's ARG.
         uses_cache: Whether steps of earlier builds count.
     """
 
     context: IO[bytes]
-    tag: str
+    tag: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])
     uses_cache: bool = True
@@ -113,8 +114,8 @@ class Engine:
 
     def build(
         self, order: Order, on_step: Callable[[Step], None], monotonic: Callable[[], float]
-    ) -> None:
-        """Carry a build out.
+    ) -> str:
+        """Carry a build out and return the image's id.
 
         Args:
             order: What to build.
@@ -125,12 +126,16 @@ class Engine:
             BuildError: It failed; with the end of what the builder printed.
         """
         reader = BuildKitReader() if self.builder is Builder.BUILDKIT else ClassicReader(monotonic)
-        command = [self.program, "build", *self._options(order), "-"]
-        code, tail = self._follow(command, order.context, reader, on_step)
-        if code != 0:
-            raise BuildError(f"the image {order.tag} was not built", tail, hint=_hint(tail))
+        with tempfile.TemporaryDirectory() as folder:
+            answer = Path(folder) / "id"
+            options = [*self._options(order), "--iidfile", str(answer)]
+            command = [self.program, "build", *options, "-"]
+            code, tail = self._follow(command, order.context, reader, on_step)
+            if code != 0 or not answer.is_file():
+                raise BuildError("the image was not built", tail, hint=_hint(tail))
+            return answer.read_text(encoding="utf-8").strip()
 
-    def output_of(self, tag: str, command: Sequence[str]) -> str:
+    def output_of(self, image: str, command: Sequence[str]) -> str:
         """Return what a command prints inside an image: no network, nothing to write on.
 
         Raises:
@@ -138,8 +143,9 @@ class Engine:
         """
         sandbox = ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108  in the container
         program, *arguments = command
-        words = ["run", "--rm", *sandbox, "--entrypoint", program, tag, *arguments]
-        return self._ask(words, f"`{' '.join(command)}` failed inside {tag}", timeout_s=_SPEC_S)
+        words = ["run", "--rm", *sandbox, "--entrypoint", program, image, *arguments]
+        what = f"`{' '.join(command)}` failed inside the image"
+        return self._ask(words, what, timeout_s=_SPEC_S)
 
     def inspect(self, tag: str) -> BuiltImage:
         """Return what an image is.
@@ -153,6 +159,10 @@ class Engine:
         name = _repository(tag)
         digest = next((d for d in digests if d.partition("@")[0] == name), None)
         return BuiltImage(tag, image_id, digest, int(size))
+
+    def forget(self, image_id: str) -> None:
+        """Remove an image that nothing names, or leave it to whatever still needs it."""
+        _run([self.program, "image", "rm", image_id], self._environment(), _PROBE_S)
 
     def push(self, tag: str) -> None:
         """Push an image with the engine's own credentials.
@@ -169,8 +179,7 @@ class Engine:
 
     def _options(self, order: Order) -> list[str]:
         return [
-            "--tag",
-            order.tag,
+            *([] if order.tag is None else ["--tag", order.tag]),
             *(["--progress", "plain"] if self.builder is Builder.BUILDKIT else []),
             *([] if order.uses_cache else ["--no-cache"]),
             *(f"--label={name}={value}" for name, value in order.labels),
