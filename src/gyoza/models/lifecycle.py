@@ -67,6 +67,8 @@ TABLE: Mapping[OpRunState, Mapping[Trigger, OpRunState]] = MappingProxyType(
 )
 """What each state takes, and which state follows; what is not here is refused."""
 
+_TERMINAL = frozenset(state for state, row in TABLE.items() if set(row) == {Trigger.RETRY})
+
 _TRIGGERS: Mapping[EventType, Trigger] = MappingProxyType(
     {
         EventType.ASSIGNED: Trigger.ASSIGN,
@@ -103,7 +105,7 @@ def next_state(state: OpRunState, trigger: Trigger) -> OpRunState:
 
 def is_terminal(state: OpRunState) -> bool:
     """Return whether nothing but a retry leads on from the state."""
-    return set(TABLE[state]) == {Trigger.RETRY}
+    return state in _TERMINAL
 
 
 def trigger_of(event_type: EventType) -> Trigger:

@@ -280,7 +280,7 @@ class OpDefinition:
     }
 
     @classmethod
-    def create(  # noqa: PLR0917 - the reference fixes the order
+    def create(
         cls,
         id: str,  # noqa: A002 - the reference fixes the name
         version: str,

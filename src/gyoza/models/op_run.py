@@ -159,7 +159,7 @@ class OpRun:
     }
 
     @classmethod
-    def create(  # noqa: PLR0917 - the reference fixes the order
+    def create(
         cls,
         image: str,
         priority: int = 0,

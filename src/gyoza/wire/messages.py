@@ -336,11 +336,16 @@ class HeartbeatAnswer(Message):
 
 
 class Claim(Message):
-    """Ask for assignments and wait up to `wait_s` (at most 25) for some."""
+    """Ask for assignments, or orders to cancel, and wait up to `wait_s` (at most 25) for some.
+
+    Attributes:
+        stopping: What the worker is stopping already, so that it is not told again.
+    """
 
     session_id: str
     claim_id: str
     wait_s: float = 25.0
+    stopping: list[Held] = []
 
 
 class Assignment(Message):
@@ -375,6 +380,7 @@ class Claimed(Message):
     """The answer to a claim; empty when the wait passed with nothing to do."""
 
     assignments: list[Assignment] = []
+    cancel: list[CancelOrder] = []
 
 
 class ReportedEvent(Message):

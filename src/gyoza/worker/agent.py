@@ -16,9 +16,11 @@ import structlog
 
 from gyoza.wire.messages import (
     Assignment,
+    CancelOrder,
     Gpu,
     Heartbeat,
     HeartbeatAnswer,
+    Held,
     Register,
     Registered,
 )
@@ -92,14 +94,7 @@ class Agent:
         self._idle.set()
         self._register_again = asyncio.Event()
         self._ended = asyncio.Event()
-        self._claims = Claims(
-            services,
-            draining=self._draining,
-            draw=draw,
-            take=self._take_assignments,
-            is_held=lambda each: (each.run_id, each.fence) in self._running,
-            on_unknown=self.on_unknown,
-        )
+        self._claims = Claims(services, self, draining=self._draining, draw=draw)
         self._fatal: ServerFault | None = None
 
     @property
@@ -126,7 +121,7 @@ class Agent:
         self._end_with(fault)
 
     def on_unknown(self) -> None:
-        """See `reporting.Watcher`."""
+        """See `reporting.Watcher` and `claims.Holder`."""
         self._register_again.set()
 
     async def run(self) -> None:
@@ -247,9 +242,7 @@ class Agent:
             self._claims.allowed.clear()
         else:
             self._claims.allowed.set()
-        for order in answer.cancel:
-            if (found := self._running.get((order.run_id, order.fence))) is not None:
-                found[0].cancel(order.reason, order.message)
+        self.cancel(answer.cancel)
         for held in answer.stop:
             if (found := self._running.get((held.run_id, held.fence))) is not None:
                 found[0].discard("superseded")
@@ -263,7 +256,8 @@ class Agent:
 
     # --- assignments -----------------------------------------------------------------------------
 
-    def _take_assignments(self, assignments: list[Assignment]) -> None:
+    def take(self, assignments: list[Assignment]) -> None:
+        """See `claims.Holder`."""
         for assignment in assignments:
             key = (assignment.run_id, assignment.fence)
             if key not in self._running:
@@ -274,6 +268,20 @@ class Agent:
         if self._draining.is_set():
             for execution, _ in self._running.values():
                 execution.release()
+
+    def is_held(self, assignment: Assignment) -> bool:
+        """See `claims.Holder`."""
+        return (assignment.run_id, assignment.fence) in self._running
+
+    def cancel(self, orders: list[CancelOrder]) -> None:
+        """See `claims.Holder`; heartbeats bring orders, too."""
+        for order in orders:
+            if (found := self._running.get((order.run_id, order.fence))) is not None:
+                found[0].cancel(order.reason, order.message)
+
+    def stopping(self) -> list[Held]:
+        """See `claims.Holder`."""
+        return [execution.held for execution, _ in self._running.values() if execution.is_stopping]
 
     async def _carry_out(self, key: tuple[str, int], execution: Execution) -> None:
         try:

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from gyoza.wire.messages import Assignment, Claim, Claimed, Release, ReleaseItem
+from gyoza.wire.messages import (
+    Assignment,
+    CancelOrder,
+    Claim,
+    Claimed,
+    Held,
+    Release,
+    ReleaseItem,
+)
 from gyoza.worker.execution.services import Services
 from gyoza.worker.server_port import ServerAway, WorkerUnknown
 from gyoza.worker.waiting import Backoff, end, first_of, happens_within
@@ -22,37 +29,50 @@ PAUSE_S: Final = 5.0
 _log = structlog.stdlib.get_logger(__name__)
 
 
+class Holder(Protocol):
+    """Whoever holds what was claimed."""
+
+    def take(self, assignments: list[Assignment]) -> None:
+        """Begin with what the server assigns."""
+        ...
+
+    def cancel(self, orders: list[CancelOrder]) -> None:
+        """Stop what the server wants stopped."""
+        ...
+
+    def stopping(self) -> list[Held]:
+        """Name what is being stopped already."""
+        ...
+
+    def is_held(self, assignment: Assignment) -> bool:
+        """Whether an assignment has been taken already."""
+        ...
+
+    def on_unknown(self) -> None:
+        """The server wants a registration first."""
+        ...
+
+
 class Claims:
     """The claims of one worker process.
 
     Args:
         services: The parts that attempts share.
+        holder: Is given what the server answers.
         draining: Set once nothing more is to be taken.
         draw: Claim ids and jitter.
-        take: Is given what the server assigns.
-        is_held: Whether an assignment has been taken already.
-        on_unknown: Called when the server wants a registration first.
 
     Attributes:
         allowed: Cleared while the server wants this worker to take nothing.
     """
 
     def __init__(
-        self,
-        services: Services,
-        *,
-        draining: asyncio.Event,
-        draw: random.Random,
-        take: Callable[[list[Assignment]], None],
-        is_held: Callable[[Assignment], bool],
-        on_unknown: Callable[[], None],
+        self, services: Services, holder: Holder, *, draining: asyncio.Event, draw: random.Random
     ) -> None:
         self._services = services
+        self._holder = holder
         self._draining = draining
         self._draw = draw
-        self._take = take
-        self._is_held = is_held
-        self._on_unknown = on_unknown
         self.allowed = asyncio.Event()
         self.allowed.set()
 
@@ -68,7 +88,8 @@ class Claims:
             await self._until_claiming_makes_sense()
             answer = await self._claim_unless_draining(claim, backoff)
             if answer is not None:
-                self._take(answer.assignments)
+                self._holder.take(answer.assignments)
+                self._holder.cancel(answer.cancel)
                 claim = self._new_claim()
         await self._give_back(claim)
 
@@ -92,7 +113,7 @@ class Claims:
             await happens_within(self._services.clock, backoff.next_s(), self._draining)
             return None
         except WorkerUnknown:
-            self._on_unknown()
+            self._holder.on_unknown()
             await happens_within(self._services.clock, PAUSE_S, self._draining)
             return None
         finally:
@@ -103,7 +124,10 @@ class Claims:
     def _new_claim(self) -> Claim:
         claim_id = f"{self._draw.getrandbits(128):032x}"
         return Claim(
-            session_id=self._services.identity.session_id, claim_id=claim_id, wait_s=CLAIM_WAIT_S
+            session_id=self._services.identity.session_id,
+            claim_id=claim_id,
+            wait_s=CLAIM_WAIT_S,
+            stopping=self._holder.stopping(),
         )
 
     async def _give_back(self, claim: Claim) -> None:
@@ -119,7 +143,7 @@ class Claims:
                     reason="the worker is draining",
                 )
                 for each in answer.assignments
-                if not self._is_held(each)
+                if not self._holder.is_held(each)
             ]
             if items:
                 message = Release(session_id=self._services.identity.session_id, items=items)

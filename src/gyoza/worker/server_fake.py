@@ -115,9 +115,10 @@ class FakeServer:
         return attempt
 
     async def cancel(self, attempt: Attempt, message: str = "", reason: str = "CANCELLED") -> None:
-        """Order a cancel with the next heartbeat."""
+        """Order a cancel, with the claim that waits or the next heartbeat."""
         run_id, fence = attempt.assignment.run_id, attempt.assignment.fence
         self._cancel.append(CancelOrder(run_id=run_id, fence=fence, reason=reason, message=message))
+        await self._announce()
 
     async def supersede(self, attempt: Attempt) -> None:
         """Order a stop with the next heartbeat, and take nothing of it any more."""
@@ -168,10 +169,19 @@ class FakeServer:
         if message.claim_id not in self._claims:
             if message.wait_s:
                 async with self._news:
-                    await self._news.wait_for(lambda: bool(self._waiting))
-            self._claims[message.claim_id] = Claimed(assignments=self._waiting)
+                    await self._news.wait_for(lambda: self._waiting or self._untold(message))
+            cancel = self._untold(message)
+            self._claims[message.claim_id] = Claimed(assignments=self._waiting, cancel=cancel)
             self._waiting = []
         return self._claims[message.claim_id]
+
+    def _untold(self, message: Claim) -> list[CancelOrder]:
+        known = {(each.run_id, each.fence) for each in message.stopping}
+        open_orders = [each for each in self._cancel if (each.run_id, each.fence) not in known]
+        return [each for each in open_orders if not self._is_over(each)]
+
+    def _is_over(self, order: CancelOrder) -> bool:
+        return self.attempts[(order.run_id, order.fence)].is_over
 
     async def report(self, worker_id: str, message: Report) -> Reported:
         """See `ServerPort.report`."""

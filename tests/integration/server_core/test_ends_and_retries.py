@@ -5,7 +5,7 @@ import pytest
 from gyoza.models import OpRunState
 from gyoza.server.errors import RunCompleted, RunEnded, RunHeld, RunNotEnded
 from gyoza.server.use_cases import runs, workers
-from gyoza.wire.messages import AddEvent, ContainerReport, PatchRun
+from gyoza.wire.messages import AddEvent, ContainerReport, Held, PatchRun
 from tests.integration.server_core.world import World
 
 # --- cancel ------------------------------------------------------------------------------------
@@ -51,6 +51,20 @@ def test_a_run_that_a_worker_has_is_cancelled_by_asking_the_worker(world: World)
     ]
     assert (found.state, found.reason, found.phase) == (OpRunState.CANCELLED, "CANCELLED", None)
     assert found.current_attempt.exit_code == 143
+
+
+def test_a_waiting_claim_brings_the_order_to_stop_unless_the_worker_knows_it(world: World) -> None:
+    worker = world.worker()
+    run = world.submit()
+    assignment = worker.take()
+    world.cancel(run.id, "too slow")
+
+    told = worker.ask("c2")
+    stopping = [Held(run_id=run.id, fence=assignment.fence)]
+    told_again = worker.ask("c3", stopping=stopping)
+
+    assert [(order.run_id, order.message) for order in told.cancel] == [(run.id, "too slow")]
+    assert told_again.cancel == []
 
 
 def test_phases_reported_while_a_run_is_stopping_do_not_hide_it(world: World) -> None:

@@ -21,6 +21,7 @@ from gyoza.wire.messages import (
     CancelRun,
     Capacity,
     Claim,
+    Claimed,
     ContainerReport,
     Event,
     Gpu,
@@ -167,9 +168,12 @@ class Worker:
 
     def claim(self, claim_id: str | None = None) -> list[Assignment]:
         self.claims += 1
-        command = Claim(session_id=self.session, claim_id=claim_id or f"claim-{self.claims}")
+        return self.ask(claim_id or f"claim-{self.claims}").assignments
+
+    def ask(self, claim_id: str, **given: Any) -> Claimed:
+        command = Claim(session_id=self.session, claim_id=claim_id, **given)
         world = self.world
-        return world.do(lambda uow: workers.claim(uow, self.id, command, world.outside)).assignments
+        return world.do(lambda uow: workers.claim(uow, self.id, command, world.outside))
 
     def take(self) -> Assignment:
         """Dispatch, and claim the one assignment that comes."""

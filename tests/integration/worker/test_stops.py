@@ -72,6 +72,16 @@ async def test_an_op_that_heeds_sigterm_is_not_waited_for_longer(tmp_path: Path)
     assert result_of(attempt).exit_code == 143
 
 
+async def test_a_cancel_does_not_wait_for_the_next_heartbeat(tmp_path: Path) -> None:
+    async with a_rig(tmp_path, ENDLESS, heartbeat_s=1000) as rig:
+        attempt = await running(rig)
+        beats = len(rig.server.heartbeats)
+        await rig.server.cancel(attempt)
+        await rig.server.until(attempt)
+
+        assert len(rig.server.heartbeats) == beats
+
+
 async def test_a_cancel_during_the_pull_ends_it_at_once(tmp_path: Path) -> None:
     registry = {IMAGE: PullScript(duration_s=1000)}
 

@@ -1,7 +1,8 @@
 """The routes that workers speak: register, heartbeat, claim, report, release.
 
-A claim is a long poll: it is answered the moment the dispatcher assigns something to the worker,
-after the wait it asked for, or when the server stops; an empty answer means "ask again".
+A claim is a long poll: it is answered the moment the dispatcher assigns something to the worker or
+a run it holds is to be cancelled, after the wait it asked for, or when the server stops; an empty
+answer means "ask again".
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ async def claim(call: Call) -> Response:
                 lambda uow: workers.claim(uow, worker_id, command, server.outside)
             )
             left_s = deadline - server.clock.monotonic()
-            if claimed.assignments or left_s <= 0 or lifeline.ended:
+            if claimed.assignments or claimed.cancel or left_s <= 0 or lifeline.ended:
                 return json_answer(claimed)
             await lifeline.wait(waiter, min(left_s, _POLL_S))
 

@@ -81,7 +81,7 @@ def heartbeat(
 
 
 def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> Claimed:
-    """Hand over what is assigned to the worker; the waiting for it is the API's.
+    """Hand over what is assigned to the worker, or what it is to cancel; waiting is the API's.
 
     The same claim id gets the same answer while the attempts live; a new one gets what was not
     claimed before.
@@ -96,7 +96,7 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
         held = uow.assignments.unclaimed_for(worker_id)
         uow.assignments.mark_claimed(held, command.claim_id, uow.now())
     if not held:
-        return Claimed()
+        return Claimed(cancel=_news(uow.assignments.held_by(worker_id), command.stopping))
     fences = [(each.run_id, each.fence) for each in held]
     uow.assignments.renew(worker_id, fences, outside.settings.lease_s)
     granted = {(each.run_id, each.fence): each for each in uow.assignments.reserved_on(worker_id)}
@@ -216,6 +216,13 @@ def _may_take_more(
     came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not command.problem
     used = {gpu.uuid: gpu.used_mb for gpu in before.capacity.gpus}
     return came_back or any(gpu.used_mb < used.get(gpu.uuid, 0) for gpu in command.gpus)
+
+
+def _news(held: Sequence[HeldAttempt], known: Sequence[Held]) -> list[CancelOrder]:
+    """The orders to cancel that the worker does not know of; a heartbeat would be later."""
+    stopping = {(each.run_id, each.fence) for each in known}
+    orders = (_cancel_order(each) for each in held)
+    return [order for order in orders if order and (order.run_id, order.fence) not in stopping]
 
 
 def _cancel_order(held: HeldAttempt) -> CancelOrder | None:

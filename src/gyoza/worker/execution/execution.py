@@ -70,6 +70,11 @@ class Execution:
         assignment = self.context.assignment
         return Held(run_id=assignment.run_id, fence=assignment.fence)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it has been told to end."""
+        return self.context.stop.requested.is_set()
+
     async def run(self) -> None:
         """Carry it out; returns when nothing is left of it here."""
         assignment = self.context.assignment
