@@ -39,6 +39,7 @@ OPERATE: Final = "Operate"
 
 VERBS: Final = (
     Verb(("dev",), DEVELOP, "Start a server and a worker on this machine."),
+    Verb(("init",), DEVELOP, "Write a new op project."),
     Verb(("build",), DEVELOP, "Build an op's image, with its spec in a label."),
     Verb(("deploy",), DEVELOP, "Register an image and its gyoza.yml as a version of an op."),
     Verb(("run",), RUN, "Run an op, or an image, and follow it to its end."),

@@ -108,7 +108,11 @@ class _Build:
             self._image("build", None, self.request.tag)
         else:
             unnamed = self._image("build", None, None)
-            spec = self._spec(unnamed, entrypoint)
+            try:
+                spec = self._spec(unnamed, entrypoint)
+            except BuildError:
+                self.engine.forget(unnamed)
+                raise
             named = self._image("name", spec, self.request.tag)
             if named != unnamed:
                 self.engine.forget(unnamed)

@@ -66,7 +66,7 @@ def command(
     *,
     tag: Annotated[str | None, typer.Option("--tag", "-t", help="Default ID:VERSION.")] = None,
     base: Annotated[str | None, typer.Option(metavar="IMAGE", help="Image to build on.")] = None,
-    builder: Annotated[Choice, typer.Option(help="Default: BuildKit where there is one.")] = (
+    builder: Annotated[Choice, typer.Option(help="auto (the default), buildkit or classic.")] = (
         Choice.AUTO
     ),
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build every layer anew.")] = False,
