@@ -14,21 +14,11 @@ from typing import Any, Final
 import pytest
 
 SOCKET: Final = "/var/run/docker.sock"
-BUSYBOX: Final = "gyoza-test/busybox:1"
+BUSYBOX: Final = "gyoza-test/busybox:2"
 API: Final = "/v1.41"
 _APPLETS: Final = (
-    "sh",
-    "sleep",
-    "cat",
-    "dd",
-    "yes",
-    "head",
-    "tr",
-    "tail",
-    "mkfifo",
-    "ln",
-    "mv",
-    "id",
+    *("sh", "sleep", "cat", "dd", "yes", "head", "tr", "tail", "mkfifo", "ln", "mv", "id"),
+    "true",
 )
 
 
