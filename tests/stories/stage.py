@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -25,6 +26,12 @@ from tests.support.stack import free_port
 
 GYOZA: Final = (sys.executable, "-m", "gyoza")
 CAPACITY: Final = Capacity(cpu=8, ram_mb=16_000, gpus=[Gpu(uuid="GPU-1", vram_mb=24_576)])
+
+
+def own_environment() -> dict[str, str]:
+    """Return this process's environment without anything that points at another gyoza."""
+    own = os.environ  # noqa: TID251 - real child processes need the real environment
+    return {name: value for name, value in own.items() if not name.startswith("GYOZA_")}
 
 
 def _shout(inside: Path | None, outside: Path | None) -> int:
@@ -54,6 +61,7 @@ def a_stage(folder: Path) -> Iterator[str]:
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [*GYOZA, "server", "start", "--port", str(port), "--data-dir", str(folder / "data")],
+            env=own_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -31,6 +31,8 @@ from gyoza.wire.messages import JsonObject, LogChunk
 T = TypeVar("T")
 # The server sends a comment every 15 s: twice that without a word means nobody is there any more.
 SILENCE_S: Final = 30.0
+# How much later than asked a wait may end.
+DEADLINE_SLACK_S: Final = 0.5
 LAST_LOG_CHUNKS: Final = 20
 SHOWN_LOG_LINES: Final = 5
 
@@ -202,7 +204,8 @@ def _read(
             yield from handle(message)
             position.last_id = message.id
         # A stream's silence is fixed when it is opened; near the deadline a shorter one is needed.
-        if (yield from _silence(deadline)) < silence_s:
+        # The slack keeps a busy stream from being reopened at every piece.
+        if silence_s - (yield from _silence(deadline)) > DEADLINE_SLACK_S:
             return
     raise ConnectionLost("the server closed the stream before the run was over")
 

@@ -159,6 +159,17 @@ def test_the_wait_ends_at_its_deadline_though_heartbeats_keep_coming() -> None:
     assert isinstance(caught.value, TimeoutError)
 
 
+def test_pieces_that_follow_each_other_closely_do_not_reopen_the_stream() -> None:
+    fed = Fed(_following.wait(RUN_ID, 20.0, STEADY))
+    fed.give(100.0)
+    fed.give(document(a_running_run()))
+    fed.give(100.0)
+    fed.give(OPENED)
+
+    assert isinstance(fed.give(b"retry: 1000\n\n"), Now)
+    assert isinstance(fed.give(100.1), NextChunk)
+
+
 def test_a_run_that_ends_at_the_deadline_is_returned_after_all() -> None:
     fed = Fed(_following.wait(RUN_ID, 1.0, STEADY))
     fed.give(0.0)
