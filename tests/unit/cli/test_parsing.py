@@ -16,7 +16,7 @@ from gyoza.cli.verbs import VERBS
 
 TABLE: list[tuple[str, dict[str, Any]]] = [
     ("init d --template image --name n", {"folder": Path("d"), "template": "image", "name": "n"}),
-    ("build p -t x:1 --push", {"path": Path("p"), "tag": "x:1", "push": True}),
+    ("build p -t x:1 --push", {"path": Path("p"), "tag": "x:1", "pushes": True}),
     ("ps", {"all": False, "states": (), "op": None, "tags": (), "limit": 50}),
     ("ps -a --state failed --state Running", {"all": True, "states": ("FAILED", "RUNNING")}),
     ("ps --op x --tag a=b --limit 3", {"op": "x", "tags": ("a=b",), "limit": 3}),
