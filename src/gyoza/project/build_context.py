@@ -39,7 +39,7 @@ class ContextFile:
 
 
 def context_files(source: BuildSource, dockerfile: str) -> dict[str, ContextFile]:
-    """Return every file of a source's context by its path, sorted.
+    """Return every file of a source's context by its path: the Dockerfile, then the rest, sorted.
 
     Args:
         source: The project.
@@ -48,7 +48,7 @@ def context_files(source: BuildSource, dockerfile: str) -> dict[str, ContextFile
     Raises:
         OSError: A file of the project is gone.
     """
-    files = {name: _of_disk(path) for name, path in source.files.items()}
+    files = {name: _of_disk(path) for name, path in source.files.items() if name != DOCKERFILE}
     for name, text in source.added.items():
         files[name] = ContextFile(text.encode())
     files |= {f"{SDK}/{name}": ContextFile(content) for name, content in sdk_files().items()}
@@ -59,8 +59,9 @@ def context_files(source: BuildSource, dockerfile: str) -> dict[str, ContextFile
         root = source.file.parent
         missing = (name for name in source.dependencies.files if name not in files)
         files |= {name: _of_disk(root / name) for name in missing}
-    files[DOCKERFILE] = ContextFile(dockerfile.encode())
-    return dict(sorted(files.items()))
+    # First, since the docker command tells a tar from a Dockerfile by the first 512 bytes: a longer
+    # name, or one that is not ASCII, would need more.
+    return {DOCKERFILE: ContextFile(dockerfile.encode()), **dict(sorted(files.items()))}
 
 
 def write_context(files: Mapping[str, ContextFile], target: IO[bytes]) -> None:

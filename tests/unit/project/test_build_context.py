@@ -73,3 +73,13 @@ def test_what_is_installed_from_comes_along_although_it_is_ignored(tmp_path: Pat
     (project / ".dockerignore").write_text("*.txt\n")
 
     assert "requirements.txt" in context_files(read_build_source(project), "FROM base\n")
+
+
+def test_the_dockerfile_comes_first_so_that_the_tar_is_known_as_one(tmp_path: Path) -> None:
+    project = a_project(tmp_path / "one")
+    (project / "+grüße.py").write_text("")
+
+    files = context_files(read_build_source(project), "FROM base\n")
+
+    assert next(iter(files)) == "Dockerfile"
+    assert list(files)[1:] == sorted(list(files)[1:])

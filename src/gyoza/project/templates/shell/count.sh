@@ -5,12 +5,14 @@ set -eu
 dir=${GYOZA_DIR:-/gyoza}
 trap 'exit 143' TERM
 
-# The string "text" of the inputs, with the escapes that JSON must write. With jq in the image this
-# is: jq -j .text "$dir/in/input.json"
+# The string "text" of the inputs, with the escapes that JSON must write undone (\u0041 stays as it
+# is). With jq in the image this is: jq -j .text "$dir/in/input.json"
 text() {
+  mark=$(printf '\001') # stands for a backslash that was escaped itself
   sed -n 's/^[^"]*"text"[^"]*"\(\([^"\\]\|\\.\)*\)".*$/\1/p' "$dir/in/input.json" \
-    | sed 's/\\"/"/g; s/\\\//\//g; s/\\n/\
-/g; s/\\t/	/g; s/\\\\/\\/g'
+    | sed "s/\\\\\\\\/$mark/g" \
+    | sed 's/\\"/"/g; s/\\\//\//g; s/\\t/	/g; s/\\n/\
+/g' | tr '\001' '\\'
 }
 
 if [ -z "$(text)" ]; then

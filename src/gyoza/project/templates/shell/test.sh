@@ -8,7 +8,7 @@ export GYOZA_DIR
 trap 'rm -rf "$GYOZA_DIR"' EXIT
 mkdir "$GYOZA_DIR/in" "$GYOZA_DIR/out"
 
-echo '{"text": "grüße,\n\"you\""}' >"$GYOZA_DIR/in/input.json"
+printf '%s\n' '{"text": "grüße,\n\"you\""}' >"$GYOZA_DIR/in/input.json"
 sh "$here/count.sh"
 grep -q '"bytes": 14,' "$GYOZA_DIR/out/output.json"
 
