@@ -60,6 +60,8 @@ build_example() {
   local image
   image=$(sed -n 's/^image: *//p' "$ROOT/examples/$1/gyoza.yml")
   say "Building $image"
+  # With engine and base images in place already, nothing before this has made the folder.
+  mkdir -p "$RUN"
   docker build --quiet --build-arg "BASE=$2" --tag "$image" "$ROOT/examples/$1" \
     >"$RUN/build-$1.log" 2>&1 </dev/null || {
     tail_of "build-$1"
