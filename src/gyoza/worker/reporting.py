@@ -1,7 +1,7 @@
 """Telling the server what becomes of the attempts: one batch per moment, for all of them.
 
-Lifecycle goes at once, progress and logs once a second; while the server is away everything waits,
-bounded, and nothing here ever makes a run or the heartbeat wait. What is numbered and dropped is
+A result goes at once, the rest of the lifecycle after a moment in which more may join it, progress
+and logs once a second; while the server is away everything waits, bounded, and nothing here ever makes a run or the heartbeat wait. What is numbered and dropped is
 decided in `spool`; what a result says is decided in `execution.outcome`.
 """
 
@@ -29,6 +29,9 @@ from gyoza.worker.spool import EventType, Spool
 from gyoza.worker.waiting import Backoff, happens_within
 
 COALESCE_S: Final = 1.0
+# The life of a short container fits in here: its phases, its start and its end are then one report,
+# and the server's work for it does not compete with the engine's on the same cores.
+GATHER_S: Final = 0.2
 _MAX_BATCH_ITEMS: Final = 200
 _MAX_BATCH_BYTES: Final = 2 * 1024 * 1024
 _log = structlog.stdlib.get_logger(__name__)
@@ -76,12 +79,12 @@ class AttemptReport:
         return self._over.is_set()
 
     def phase(self, name: str) -> None:
-        """Say what the attempt is busy with; goes at once."""
+        """Say what the attempt is busy with; goes in a moment."""
         self.spool.set_phase(name)
         self._reporter.wake(self)
 
     def event(self, kind: EventType, msg: str | int, payload: dict[str, Any] | None = None) -> None:
-        """Say what happened; STARTED goes at once, progress replaces unsent progress."""
+        """Say what happened; STARTED goes in a moment, progress replaces unsent progress."""
         self.spool.add_event(kind, msg, payload or {}, microseconds(self._clock.now()))
         self._reporter.wake(self)
 
@@ -144,6 +147,7 @@ class Reporter:
         self._waiting: dict[AttemptReport, None] = {}
         self._something = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._final = asyncio.Event()
         self._last_sent_s = clock.monotonic() - COALESCE_S
 
     def open(
@@ -158,13 +162,13 @@ class Reporter:
             return
         self._waiting[attempt] = None
         self._something.set()
-        if attempt.spool.is_urgent:
-            self._urgent.set()
+        self._note_haste(attempt.spool)
 
     async def deliver(self) -> None:
         """Deliver until cancelled."""
         while True:
             await self._something.wait()
+            await happens_within(self._clock, GATHER_S, self._final)
             pause_s = self._last_sent_s + COALESCE_S - self._clock.monotonic()
             if pause_s > 0:
                 await happens_within(self._clock, pause_s, self._urgent)
@@ -188,6 +192,7 @@ class Reporter:
 
     async def _deliver_once(self) -> bool:
         self._urgent.clear()
+        self._final.clear()
         self._last_sent_s = self._clock.monotonic()
         batch = self._next_batch()
         delivered = not batch or await self._send(batch)
@@ -288,8 +293,15 @@ class Reporter:
                 del self._waiting[attempt]
         if not self._waiting:
             self._something.clear()
-        elif delivered and any(each.spool.is_urgent for each in self._waiting):
+        elif delivered:
+            for attempt in self._waiting:
+                self._note_haste(attempt.spool)
+
+    def _note_haste(self, spool: Spool) -> None:
+        if spool.is_urgent:
             self._urgent.set()
+        if spool.is_urgent and spool.has_result:
+            self._final.set()
 
 
 def _rough_size(item: ReportItem) -> int:

@@ -51,6 +51,11 @@ class Spool:
         return self._is_urgent
 
     @property
+    def has_result(self) -> bool:
+        """The attempt has ended, and the server does not know yet."""
+        return self._result is not None
+
+    @property
     def is_empty(self) -> bool:
         """Everything has been acknowledged."""
         return (

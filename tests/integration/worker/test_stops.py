@@ -208,7 +208,7 @@ async def test_an_answer_lost_on_its_way_doubles_nothing(tmp_path: Path) -> None
 
 
 async def test_outputs_that_the_server_refuses_fail_the_run_with_its_words(tmp_path: Path) -> None:
-    script = Script(duration_s=0.1, writes={"output.json": b'{"n": 1}'})
+    script = Script(duration_s=0.5, writes={"output.json": b'{"n": 1}'})
 
     async with a_rig(tmp_path, script) as rig:
         attempt = await running(rig)
@@ -221,7 +221,7 @@ async def test_outputs_that_the_server_refuses_fail_the_run_with_its_words(tmp_p
 
 
 async def test_one_unacceptable_report_does_not_hold_up_the_others(tmp_path: Path) -> None:
-    async with a_rig(tmp_path, Script(duration_s=0.1)) as rig:
+    async with a_rig(tmp_path, Script(duration_s=0.8)) as rig:
         bad, good = await running(rig), await running(rig)
         take = rig.server.report
 
@@ -242,7 +242,7 @@ async def test_one_unacceptable_report_does_not_hold_up_the_others(tmp_path: Pat
 async def test_the_first_signal_lets_runs_end_and_gives_back_what_has_not_begun(
     tmp_path: Path,
 ) -> None:
-    scripts = {IMAGE: Script(duration_s=0.3), "slow:1": Script()}
+    scripts = {IMAGE: Script(duration_s=0.8), "slow:1": Script()}
     registry = {"slow:1": PullScript(duration_s=1000)}
 
     async with a_rig(tmp_path, scripts, registry=registry) as rig:
@@ -262,7 +262,7 @@ async def test_the_first_signal_lets_runs_end_and_gives_back_what_has_not_begun(
 
 
 async def test_an_assignment_made_while_the_worker_drains_is_given_back(tmp_path: Path) -> None:
-    async with a_rig(tmp_path, Script(duration_s=0.2)) as rig:
+    async with a_rig(tmp_path, Script(duration_s=0.6)) as rig:
         await running(rig)
         rig.agent.drain()
         late = await rig.server.assign(an_assignment())
