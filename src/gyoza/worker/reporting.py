@@ -1,8 +1,9 @@
 """Telling the server what becomes of the attempts: one batch per moment, for all of them.
 
 A result goes at once, the rest of the lifecycle after a moment in which more may join it, progress
-and logs once a second; while the server is away everything waits, bounded, and nothing here ever makes a run or the heartbeat wait. What is numbered and dropped is
-decided in `spool`; what a result says is decided in `execution.outcome`.
+and logs once a second. While the server is away everything waits, bounded, and nothing here ever
+makes a run or the heartbeat wait. What is numbered and dropped is decided in `spool`; what a result
+says is decided in `execution.outcome`.
 """
 
 from __future__ import annotations
