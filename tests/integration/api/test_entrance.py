@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gyoza.server.storage.store import Store
-from tests.integration.api.driver import Api, Running
+from tests.integration.api.driver import API, Api, Running
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +55,33 @@ async def test_a_page_of_another_origin_cannot_submit_a_run(api: Api) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (403, "NOT_ALLOWED")
     assert await api.count_runs() == 0
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://[", "http://[::1", "null", "http://localhost@evil.example"]
+)
+async def test_an_origin_that_is_no_address_of_ours_is_refused(api: Api, origin: str) -> None:
+    answer = await api.post("/runs", {"image": "i"}, headers={"Origin": origin})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "NOT_ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/nothing%00here", "NOT_FOUND"),
+        ("GET", "/runs/run_nothing%00", "RUN_NOT_FOUND"),
+        ("DELETE", "/runs/run_nothing%00", "METHOD_NOT_ALLOWED"),
+        ("GET", "/runs?nothing%00=1", "INVALID_REQUEST"),
+        ("GET", "/runs/%ED%A0%80aaaaaaaa", "RUN_NOT_FOUND"),
+    ],
+)
+async def test_an_address_with_odd_characters_is_refused_as_a_problem(
+    api: Api, method: str, path: str, code: str
+) -> None:
+    answer = await api.send(method, API + path)
+
+    assert answer.json()["code"] == code
 
 
 async def test_an_unknown_path_is_not_found(api: Api) -> None:

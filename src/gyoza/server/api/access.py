@@ -122,10 +122,10 @@ class AllowedHosts:
             NotAllowed: A browser sends this for a page of another host.
         """
         host = headers.get("host", "")
-        if _host_name(host) not in self._names:
+        if _name_in(f"//{host}") not in self._names:
             raise HostNotAllowed(host)
         origin = headers.get("origin")
-        if origin is not None and (urlsplit(origin).hostname or "") not in self._names:
+        if origin is not None and _name_in(origin) not in self._names:
             raise NotAllowed(
                 f"a page of {origin} may not use this server; add its host to "
                 "GYOZA_ALLOWED_HOSTS on the server, or configure keys"
@@ -157,9 +157,9 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _host_name(host: str) -> str:
-    # urlsplit knows ports and brackets of IPv6; a Host header that it cannot read names nobody.
+def _name_in(address: str) -> str:
+    # urlsplit knows ports and brackets of IPv6; a header that it cannot read names nobody.
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -53,6 +54,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "SHUTTING_DOWN": 503,
 }
 
+_PATH_CHARS: Final = "/:@!$&'()*+,;=~"  # what RFC 3986 leaves unquoted in a path
 _RETRY_AFTER_S: Final = "1"
 _MAX_FAULTS: Final = 100
 
@@ -75,18 +77,21 @@ def problem(
         title: The kind of problem in a few words.
         detail: This problem: what, with which value, what was expected, what to do.
         request_id: Of the request; "" when the problem is part of a larger answer.
-        instance: Path of the request, "" when the problem is part of a larger answer.
+        instance: Decoded path of the request, "" when the problem is part of a larger answer.
         faults: What is wrong and where; at most 100 are shown, `detail` speaks of all.
     """
     return Problem(
         type=f"/problems/{code.lower().replace('_', '-')}",
         title=title,
         status=STATUSES[code],
-        detail=detail,
+        detail=_without_nul(detail),
         code=code,
         request_id=request_id,
-        instance=instance,
-        errors=list(faults[:_MAX_FAULTS]),
+        instance=quote(instance, safe=_PATH_CHARS),
+        errors=[
+            Fault(pointer=_without_nul(each.pointer), message=_without_nul(each.message))
+            for each in faults[:_MAX_FAULTS]
+        ],
     )
 
 
@@ -168,6 +173,11 @@ async def on_disconnect(_request: Request, _error: Exception) -> Response:
 def request_id_of(request: Request) -> str:
     """Return the id that `entrance` gave the request."""
     return request.scope["state"]["request_id"]
+
+
+def _without_nul(text: str) -> str:
+    # Addresses may hold it and our JSON may not; a refusal that quotes one has to get out.
+    return text.replace("\0", "\\0")
 
 
 HANDLERS: Final = {
