@@ -64,6 +64,16 @@ async def test_a_stream_of_an_ended_run_tells_everything_and_ends(api: Api) -> N
     assert told[0][2]["msg"] == "m1"
 
 
+async def test_the_end_of_a_stream_brings_the_run_as_reading_it_would(api: Api) -> None:
+    run = await api.new_run()
+    await cancel(api, run)
+
+    answer = await api.get(f"/runs/{run['id']}/events", headers=SSE)
+    read = await api.get(f"/runs/{run['id']}")
+
+    assert events_of(answer.text)[-1][2] == read.json()
+
+
 async def test_a_stream_follows_what_happens_until_the_end(api: Api) -> None:
     run = await api.new_run()
 
@@ -161,6 +171,19 @@ async def test_a_log_stream_from_the_tail_goes_on_from_there(api: Api) -> None:
 
     assert [data.get("text") for _, _, data in events_of(answer.text)][-2:] == ["three\n", None]
     assert "one" not in answer.text
+
+
+async def test_a_log_stream_that_resumes_goes_on_from_its_chunk_and_not_from_the_tail(
+    api: Api,
+) -> None:
+    run = await api.new_run()
+    await write_logs(api, run, 1, "one\n", "two\n", "three\n")
+    await cancel(api, run)
+
+    path = f"/runs/{run['id']}/logs?tail=1"
+    answer = await api.get(path, headers={**SSE, "Last-Event-ID": "1.1"})
+
+    assert [key for _, key, _ in events_of(answer.text)] == ["1.2", "1.3", ""]
 
 
 @pytest.mark.parametrize("path", ["events", "logs"])

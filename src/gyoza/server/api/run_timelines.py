@@ -24,7 +24,8 @@ from gyoza.server.api.queries import EventsQuery, LogsQuery, page_of
 from gyoza.server.errors import InvalidRequest
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import runs
-from gyoza.wire.messages import Event, Fault, LogChunk
+from gyoza.server.use_cases.documents import run_document
+from gyoza.wire.messages import Event, Fault, JsonObject, LogChunk
 
 OPERATIONS: Final = Operations("runs")
 TEXT: Final = "text/plain"
@@ -71,7 +72,10 @@ async def list_logs(call: Call) -> Response:
     attempt = query.attempt or run.current_attempt.attempt
     if call.accepts(event_streams.MEDIA_TYPE):
         resumed = _last_event_id(call, parts=2)
-        follower = LogFollower(call, run.id, query, resumed or (attempt, query.after))
+        # Who resumes has had the tail, and now wants what came behind it.
+        tail = None if resumed else query.tail
+        place = resumed or (attempt, query.after)
+        follower = LogFollower(call, run.id, place, only=query.attempt, tail=tail)
         return EventStream(follower.frames, call.server.stopping)
     if call.accepts(TEXT):
         return StreamingResponse(_log_text(call, run.id, attempt, query), media_type=TEXT)
@@ -106,16 +110,20 @@ class EventFollower:
                 yield sent
 
     async def _look(self) -> Portion:
-        found, over = await self._server.store.read(self._read)
+        found, ended = await self._server.store.read(self._read)
         if found:
             self._after = found[-1].number
         frames = [frame(event.type, str(event.number), _plain(event)) for event in found]
-        return Portion(frames, more=len(found) == _PORTION, over=over)
+        more = len(found) == _PORTION
+        return Portion(frames, more=more, over=ended is not None, last_words=ended or {})
 
-    def _read(self, uow: UnitOfWork) -> tuple[list[Event], bool]:
+    def _read(self, uow: UnitOfWork) -> tuple[list[Event], JsonObject | None]:
+        """New events and, once the run is over, its document, so that nobody has to ask again."""
         run = runs.get_run(uow, self._run_id)
         found = runs.list_events(uow, self._run_id, after=self._after, limit=_PORTION)
-        return found, run.is_terminal
+        if not run.is_terminal:
+            return found, None
+        return found, run_document(runs.get_run(uow, self._run_id, events=True), events=True)
 
 
 class LogFollower:
@@ -124,15 +132,24 @@ class LogFollower:
     Args:
         call: The request.
         run_id: Whole id of the run.
-        query: `attempt` keeps to that one; `tail` starts with the last chunks.
         place: The attempt and number of the last chunk that the client has.
+        only: Keeps to this attempt; None goes on through all.
+        tail: Starts with the last so many chunks instead; None starts at `place`.
     """
 
-    def __init__(self, call: Call, run_id: str, query: LogsQuery, place: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        run_id: str,
+        place: tuple[int, ...],
+        *,
+        only: int | None,
+        tail: int | None,
+    ) -> None:
         self._server = call.server
         self._run_id = run_id
-        self._only = query.attempt
-        self._tail = query.tail if query.tail is None else min(query.tail, _PORTION)
+        self._only = only
+        self._tail = None if tail is None else min(tail, _PORTION)
         self._attempt, self._after = place
 
     async def frames(self, lifeline: Lifeline) -> AsyncGenerator[bytes, None]:
