@@ -90,14 +90,14 @@ def wait(run_id: str, timeout_s: float | None, backoff: Backoff) -> Flow[OpRun]:
     last_id = ""
     while not run.is_terminal:
         try:
-            last_id = yield from _pass_events(run_id, last_id, deadline, backoff)
+            position = yield from _pass_events(run_id, last_id, deadline, backoff)
         except _DeadlinePassed:
             run = yield from _last_look(run, backoff)
             if not run.is_terminal:
                 raise WaitTimeout(_still(run, timeout_s), run) from None
         else:
-            # The end of the stream is a hint; what is true is what the run's document says.
-            run = yield from _patiently(call, backoff)
+            last_id = position.last_id
+            run = position.ended_run or (yield from _patiently(call, backoff))
     return run
 
 
@@ -138,7 +138,9 @@ def _emit(
     yield from _follow(resume, last_id, None, item, backoff)
 
 
-def _pass_events(run_id: str, last_id: str, deadline: float | None, backoff: Backoff) -> Flow[str]:
+def _pass_events(
+    run_id: str, last_id: str, deadline: float | None, backoff: Backoff
+) -> Flow[_Position]:
     def ignore(message: Message) -> Flow[None]:
         del message
         yield from ()
@@ -155,8 +157,8 @@ def _follow(
     deadline: float | None,
     handle: Callable[[Message], Flow[None]],
     backoff: Backoff,
-) -> Flow[str]:
-    """Handle every message until the one that says `end`; return the last id."""
+) -> Flow[_Position]:
+    """Handle every message until the one that says `end`; return where that was."""
     trouble = _Trouble(backoff)
     position = _Position(last_id)
     while True:
@@ -168,13 +170,21 @@ def _follow(
             pause = trouble.note(error, now)
             yield Sleep(pause if deadline is None else max(0.0, min(pause, deadline - now)))
         if position.ended:
-            return position.last_id
+            return position
 
 
 @dataclass(slots=True)
 class _Position:
+    """How far a stream was read; at its end a stream of events has the run's own document."""
+
     last_id: str
     ended: bool = False
+    last_words: str = "{}"
+
+    @property
+    def ended_run(self) -> OpRun | None:
+        document = strict_json.loads(self.last_words)
+        return OpRun.from_dict(document) if document else None
 
 
 def _open(request: Request, deadline: float | None) -> Flow[float]:
@@ -199,7 +209,7 @@ def _read(
         trouble.failures = 0
         for message in decoder.feed(chunk):
             if message.event == "end":
-                position.ended = True
+                position.ended, position.last_words = True, message.data
                 return
             yield from handle(message)
             position.last_id = message.id

@@ -17,6 +17,7 @@ from gyoza.client.errors import (
     WaitTimeout,
 )
 from gyoza.models import OpRun
+from gyoza.wire import strict_json
 from tests.support.run_documents import (
     RUN_ID,
     a_cancelled_run,
@@ -54,7 +55,17 @@ def test_a_run_that_is_over_is_returned_without_opening_a_stream() -> None:
     assert fed.result.state.value == "COMPLETED"
 
 
-def test_the_end_of_the_stream_makes_the_wait_look_at_the_run() -> None:
+def test_the_end_of_the_stream_brings_the_run_itself() -> None:
+    fed = Fed(_following.wait(RUN_ID, None, STEADY))
+    fed.give(document(a_running_run()))
+    fed.give(OPENED)
+
+    fed.give(b"event: end\ndata: " + strict_json.dumps(a_completed_run().to_dict()) + b"\n\n")
+
+    assert fed.result.outputs == {"words": 2}
+
+
+def test_an_end_that_says_no_more_makes_the_wait_look_at_the_run() -> None:
     fed = Fed(_following.wait(RUN_ID, None, STEADY))
 
     assert isinstance(fed.give(document(a_running_run())), Open)

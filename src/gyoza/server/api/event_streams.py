@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -24,7 +24,6 @@ MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT: Final = b": still here\n\n"
 RETRY_MS: Final = 1000
 RETRY: Final = f"retry: {RETRY_MS}\n\n".encode()
-END: Final = b"event: end\ndata: {}\n\n"
 
 Frames: TypeAlias = Callable[[Lifeline], AsyncGenerator[bytes, None]]
 
@@ -52,11 +51,13 @@ class Portion:
         frames: To be sent, in order.
         more: The portion was full, so there may be more at once.
         over: Nothing will ever follow.
+        last_words: What the end of the stream says, as `data`, when it is over.
     """
 
     frames: list[bytes]
     more: bool
     over: bool
+    last_words: JsonObject = field(default_factory=dict[str, Any])
 
 
 def frame(event: str, event_id: str, data: JsonObject) -> bytes:
@@ -69,6 +70,11 @@ def frame(event: str, event_id: str, data: JsonObject) -> bytes:
     """
     head = f"event: {event}\nid: {event_id}\ndata: ".encode()
     return head + strict_json.dumps(data) + b"\n\n"
+
+
+def end_frame(last_words: JsonObject) -> bytes:
+    """Write the event that ends a stream for good; it has no id, since nothing follows it."""
+    return b"event: end\ndata: " + strict_json.dumps(last_words) + b"\n\n"
 
 
 async def follow(
@@ -91,7 +97,7 @@ async def follow(
         if portion.more:
             continue
         if portion.over:
-            yield END
+            yield end_frame(portion.last_words)
             return
         if pace.clock.monotonic() - spoke_at >= pace.heartbeat_s:
             yield HEARTBEAT

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from starlette.types import Message
 
-from gyoza.server.api.event_streams import END, HEARTBEAT, Pace, Portion, follow, frame
+from gyoza.server.api.event_streams import HEARTBEAT, Pace, Portion, end_frame, follow, frame
 from gyoza.server.api.lifelines import Lifeline, Stopping
 from gyoza.server.clock import ManualClock
 from gyoza.server.storage.wakeups import Wakeups
@@ -34,6 +34,9 @@ class Looks:
         self.clock.advance(self.look_s)
         self.looked.set()
         return self.portions.pop(0)
+
+
+END = end_frame({})
 
 
 def quiet(*, over: bool = False) -> Portion:
