@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from gyoza.models import OpRunState
+from gyoza.server.clock import ManualClock
 from gyoza.server.loops.dispatcher import Dispatcher
 from gyoza.server.loops.pruner import Pruner
 from gyoza.server.loops.rescuer import Rescuer
@@ -17,6 +19,29 @@ from gyoza.server.use_cases.idempotency import Answer, IdempotencyKey, hash_of, 
 from tests.integration.server_core.world import World
 
 pytestmark = pytest.mark.anyio
+
+
+class SleepyClock(ManualClock):
+    """A machine that can be suspended, which its monotonic clock does not count."""
+
+    _slept_s = 0.0
+
+    def sleep_through(self, seconds: float) -> None:
+        self._slept_s += seconds
+        self.advance(seconds)
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self._slept_s
+
+
+class PassingClock(ManualClock):
+    """Time passes whenever its owner, and not the store, looks at it."""
+
+    passing_s = 0.0
+
+    def now(self) -> datetime:
+        self.advance(self.passing_s)
+        return super().now()
 
 
 def a_rescuer(world: World) -> Rescuer:
@@ -54,6 +79,25 @@ async def test_a_gap_in_the_servers_own_ticking_brings_the_amnesty_back(world: W
     assert (before, rescuer.grants_amnesty) == (False, True)
 
 
+async def test_a_machine_that_slept_brings_the_amnesty_back(tmp_path: Path) -> None:
+    clock = SleepyClock()
+    world = World(tmp_path / "gyoza.db", clock)
+    worker = world.worker()
+    run = world.submit()
+    assignment = worker.take()
+    rescuer = a_rescuer(world)
+    for _ in range(100):
+        await rescuer.tick()
+        clock.advance(1)
+        worker.heartbeat(assignment)
+
+    clock.sleep_through(8 * 3600)
+    await rescuer.tick()
+
+    assert world.run(run.id).state is OpRunState.ASSIGNED
+    world.close()
+
+
 async def test_timeouts_need_no_amnesty(world: World) -> None:
     run = world.submit(timeouts={"queue_s": 5})
     world.clock.advance(6)
@@ -75,6 +119,25 @@ async def test_the_dispatcher_sleeps_until_the_next_delayed_run_is_due(world: Wo
 
     assert delay_s == 3
     assert world.run(run.id).state is OpRunState.ASSIGNED
+
+
+async def test_a_run_that_becomes_due_during_a_tick_is_placed_by_the_next_at_once(
+    tmp_path: Path,
+) -> None:
+    clock = PassingClock()
+    world = World(tmp_path / "gyoza.db", clock)
+    world.worker()
+    due = world.clock.now() + timedelta(seconds=3)
+    run = world.submit(due_at=due.isoformat())
+    dispatcher = Dispatcher(world.store, world.outside.settings, clock)
+
+    clock.passing_s = 4
+    delay_s = await dispatcher.tick()
+    await dispatcher.tick()
+
+    assert delay_s <= 0.05
+    assert world.run(run.id).state is OpRunState.ASSIGNED
+    world.close()
 
 
 async def test_one_tick_assigns_everything_that_fits_in_portions(world: World) -> None:

@@ -47,8 +47,8 @@ T = TypeVar("T")
 class World:
     """What a test needs to tell a run's story."""
 
-    def __init__(self, path: Path) -> None:
-        self.clock = ManualClock()
+    def __init__(self, path: Path, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
         self.store = Store.open(path, clock=self.clock)
         seeded = Random(7)
         self.outside = Outside(

@@ -30,6 +30,7 @@ _PORTION: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class _Look:
+    now: datetime
     plan: Plan
     next_due: datetime | None
 
@@ -67,20 +68,23 @@ class Dispatcher:
             _log.debug("dispatched", assigned=assigned, waiting=len(look.plan.unplaced))
         if assigned < len(places):
             return _AGAIN_S  # something changed between the look and the writing: look again
-        return await self._until_due(look.next_due)
+        return await self._until_due(look)
 
     def _look(self, uow: UnitOfWork) -> _Look:
-        return _Look(plan(read_snapshot(uow, self._settings)), uow.runs.next_due())
+        made = plan(read_snapshot(uow, self._settings))
+        return _Look(uow.now(), made, uow.runs.next_due())
 
-    async def _until_due(self, due: datetime | None) -> float:
-        if due is not None and due <= self._clock.now():
-            due = await self._store.write(_ripen)
+    async def _until_due(self, look: _Look) -> float:
+        due = look.next_due
+        if due is not None and due <= look.now:
+            # Only what the look has seen: who became due since then calls for another look.
+            due = await self._store.write(lambda uow: _ripen(uow, look.now))
         if due is None:
             return _POLL_S
         left_s = (due - self._clock.now()).total_seconds()
         return min(max(left_s, _SHORTEST_S), _POLL_S)
 
 
-def _ripen(uow: UnitOfWork) -> datetime | None:
-    uow.runs.ripen(uow.now())
+def _ripen(uow: UnitOfWork, now: datetime) -> datetime | None:
+    uow.runs.ripen(now)
     return uow.runs.next_due()

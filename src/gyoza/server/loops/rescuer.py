@@ -7,6 +7,8 @@ its own ticking, no lease expires for a while, so that a restart does not cost e
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
@@ -31,7 +33,7 @@ class Rescuer:
     Args:
         store: The database.
         outside: Settings, and the jitter of retries.
-        clock: Its monotonic time shows gaps in the ticking.
+        clock: Shows gaps in the ticking.
     """
 
     name = "rescuer"
@@ -41,7 +43,7 @@ class Rescuer:
         self._store = store
         self._outside = outside
         self._clock = clock
-        self._ticked_at: float | None = None
+        self._ticked_at: _Moment | None = None
         self._amnesty_until = 0.0
 
     @property
@@ -61,17 +63,33 @@ class Rescuer:
         if ended or released or lost:
             _log.info("rescued", ended=ended, released=released, lost=lost)
         # A tick that takes long is no gap: the next one counts from its end.
-        self._ticked_at = self._clock.monotonic()
+        self._ticked_at = self._moment()
         return 0.0 if BATCH in {released, lost} else self._outside.settings.rescue_interval_s
 
     async def _rescue(self, rescue: Callable[[UnitOfWork, Outside], int]) -> int:
         return await self._store.write(lambda uow: rescue(uow, self._outside))
 
     def _notice_gap(self) -> None:
-        now, settings = self._clock.monotonic(), self._outside.settings
+        now, settings = self._moment(), self._outside.settings
         started = self._ticked_at is None
-        if started or now - (self._ticked_at or 0.0) > settings.amnesty_after_gap_s:
-            self._amnesty_until = now + settings.amnesty_s
+        if started or now.since(self._ticked_at or now) > settings.amnesty_after_gap_s:
+            self._amnesty_until = now.monotonic_s + settings.amnesty_s
             why = "start" if started else "a gap in the server's own ticking"
             _log.info("no lease expires for a while", after=why, seconds=settings.amnesty_s)
         self._ticked_at = now
+
+    def _moment(self) -> _Moment:
+        return _Moment(self._clock.monotonic(), self._clock.now())
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """A moment by both clocks: one stands still while the machine sleeps, the other can be set."""
+
+    monotonic_s: float
+    wall: datetime
+
+    def since(self, before: _Moment) -> float:
+        """Seconds, by the clock that says more of them."""
+        wall_s = (self.wall - before.wall).total_seconds()
+        return max(self.monotonic_s - before.monotonic_s, wall_s)
