@@ -103,6 +103,28 @@ def test_a_failure_after_a_cancel_is_the_cancel_and_not_retried(world: World) ->
     assert (found.state, len(found.attempts)) == (OpRunState.CANCELLED, 1)
 
 
+def test_outputs_that_are_not_as_declared_after_a_cancel_are_the_cancel(world: World) -> None:
+    world.put(output_specs={"n": {"type": "integer"}})
+    worker = world.worker()
+    run = world.submit(op_definition="wordcount")
+    assignment = worker.take()
+    world.cancel(run.id)
+
+    worker.ends(assignment, outputs={})
+
+    assert world.run(run.id).state is OpRunState.CANCELLED
+
+
+def test_a_run_that_is_asked_to_stop_is_not_overdue_again(world: World) -> None:
+    worker = world.worker()
+    world.submit(timeouts={"total_s": 5})
+    worker.take()
+    world.clock.advance(6)
+    world.end_overdue()
+
+    assert world.do(lambda uow: uow.runs.overdue(uow.now(), 10)) == []
+
+
 def test_cancelling_a_run_whose_worker_is_gone_ends_it_at_once(world: World) -> None:
     worker = world.worker()
     run = world.submit()

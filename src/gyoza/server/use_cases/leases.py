@@ -98,8 +98,5 @@ def _end_one(uow: UnitOfWork, run: OpRun, overdue: Overdue) -> bool:
     if overdue.kind == "QUEUE":
         message = f"no worker took it within {run.timeouts.queue_s:g} s"
         return stop_run(uow, run, QUEUE_TIMEOUT, message)
-    intent = uow.runs.cancel_intent(run.id)
-    if intent is not None:
-        return False  # its worker is asked already, and a cancel outranks a timeout
     message = f"it was not over within {run.timeouts.total_s:g} s of its submission"
     return stop_run(uow, run, TOTAL_TIMEOUT, message)

@@ -72,14 +72,14 @@ def _end_otherwise(
 ) -> None:
     evidence = Evidence(result.message, result.exit_code, _details(result))
     intent = uow.runs.cancel_intent(run.id)
-    if faults:
+    if intent is not None:
+        end_as_asked(uow, run, intent, evidence)
+    elif faults:
         shown = [{"pointer": each.pointer, "message": each.message} for each in faults]
         text = "; ".join(f"{each.pointer}: {each.message}" for each in faults[:_SHOWN_FAULTS])
         details = {**evidence.payload, "errors": shown[:_SHOWN_FAULTS]}
         broken = Evidence(f"outputs are not as declared: {text}", result.exit_code, details)
         fail_attempt(uow, run, Failure("OUTPUT_INVALID"), broken, outside)
-    elif intent is not None:
-        end_as_asked(uow, run, intent, evidence)
     else:
         fail_attempt(uow, run, _failure(result), evidence, outside)
 

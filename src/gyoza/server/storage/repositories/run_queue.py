@@ -49,7 +49,11 @@ RIPEN: Final = (
 NEXT_DUE: Final = select(func.min(op_runs.c.held_until_us)).where(text(DELAYED))
 TOTAL_OVERDUE: Final = (
     select(op_runs.c.id)
-    .where(op_runs.c.total_deadline_us <= bindparam("now"))
+    .where(
+        op_runs.c.total_deadline_us <= bindparam("now"),
+        # Whose worker is asked to stop already waits for it, and may not hide the others.
+        op_runs.c.cancel_requested_us.is_(None),
+    )
     .order_by(op_runs.c.total_deadline_us)
     .limit(bindparam("count"))
 )
@@ -91,7 +95,7 @@ def next_due(transaction: Transaction) -> datetime | None:
 
 
 def overdue(transaction: Transaction, now: datetime, limit: int) -> list[Overdue]:
-    """Runs past a deadline of the server's own."""
+    """Runs past a deadline of the server's own that nobody was asked to stop yet."""
     given = {"now": to_us(now), "count": limit}
     total = list(transaction.connection.execute(TOTAL_OVERDUE, given).scalars())
     queue = transaction.connection.execute(QUEUE_OVERDUE, given).scalars()

@@ -269,7 +269,10 @@ class RunRepository:
         return run_queue.next_due(self._transaction)
 
     def overdue(self, now: datetime, limit: int) -> list[Overdue]:
-        """Runs past `queue_s` or `total_s`, longest first; TOTAL where both are over."""
+        """Runs past `queue_s` or `total_s`, longest first; TOTAL where both are over.
+
+        Without those that their worker was asked to stop already: a cancel outranks a timeout.
+        """
         return run_queue.overdue(self._transaction, now, limit)
 
     def prune_ended(self, before: datetime, limit: int) -> int:
