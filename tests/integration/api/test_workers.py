@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.driver import Api, events_of
+from gyoza.server.scheduling.planner import plan
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases import dispatch
+from tests.integration.api.driver import API, Api, events_of
 
 pytestmark = pytest.mark.anyio
 WORKER = "wrk_01hx3k00000000000000000000"
@@ -122,6 +125,46 @@ async def test_a_stopping_server_ends_a_claim_at_once(api: Api) -> None:
         api.stopping.begin()
 
         assert await claiming == []
+
+
+async def test_a_claim_whose_worker_hung_up_takes_nothing(api: Api) -> None:
+    await api.post("/workers", registration())
+    body = b'{"session_id": "s1", "claim_id": "c1", "wait_s": 20}'
+    arriving = [{"type": "http.request", "body": body, "more_body": False}]
+    hung_up = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if arriving:
+            return arriving.pop()
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_message: Any) -> None:
+        return
+
+    def place(uow: UnitOfWork) -> None:
+        settings = api.app.state.context.settings
+        made = plan(dispatch.read_snapshot(uow, settings))
+        dispatch.apply_placements(uow, made.placements, settings)
+
+    await api.new_run()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"{API}{PATH}/claims",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+    async with asyncio.timeout(4):
+        claiming = asyncio.create_task(api.app(scope, receive, send))
+        await api.until_streams_are_open(1)
+        await api.store.write(lambda _uow: None)  # behind the claim's first look
+        hung_up.set()
+        api.store.write_now(place)  # the loop stands still, so both come at once
+        await claiming
+
+    left = await api.store.read(lambda uow: uow.assignments.unclaimed_for(WORKER))
+    assert len(left) == 1
 
 
 async def test_a_worker_that_is_not_known_registers_again(api: Api) -> None:

@@ -91,9 +91,11 @@ async def claim(call: Call) -> Response:
                 lambda uow: workers.claim(uow, worker_id, command, server.outside)
             )
             left_s = deadline - server.clock.monotonic()
-            if claimed.assignments or claimed.cancel or left_s <= 0 or lifeline.ended:
+            if claimed.assignments or claimed.cancel or left_s <= 0:
                 return json_answer(claimed)
-            await lifeline.wait(waiter, min(left_s, _POLL_S))
+            if not await lifeline.wait(waiter, min(left_s, _POLL_S)):
+                # Nobody may be there to read the answer, so nothing is taken for it any more.
+                return json_answer(claimed)
 
 
 @OPERATIONS.on(
