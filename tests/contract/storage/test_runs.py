@@ -352,14 +352,14 @@ class TestLists:
             RunFilter(owner="ada"),
             RunFilter(worker="wrk_1"),
             RunFilter(batch="bat_1"),
-            RunFilter(tags={"k": "v"}),
-            RunFilter(tags={"k": "v", "x": "y"}),
+            RunFilter(tags=(("k", "v"),)),
+            RunFilter(tags=(("k", "v"), ("x", "y"))),
         ]
 
         assert [[run.id for run in _page(store, each, None, 9)] for each in filters] == [
             [wanted.id]
         ] * len(filters)
-        assert _page(store, RunFilter(tags={"k": "v", "x": "z"}), None, 9) == []
+        assert _page(store, RunFilter(tags=(("k", "v"), ("x", "z"))), None, 9) == []
 
     def test_counts_name_every_state(self, store: Store) -> None:
         added(store, a_run(), a_run())
@@ -400,7 +400,7 @@ class TestLists:
         pruned = store.write_now(lambda uow: uow.runs.prune_ended(before, 10))
 
         assert pruned == 1
-        assert [run.id for run in _page(store, RunFilter(tags={"k": "v"}), None, 9)] == [
+        assert [run.id for run in _page(store, RunFilter(tags=(("k", "v"),)), None, 9)] == [
             max(young.id, waiting.id),
             min(young.id, waiting.id),
         ]

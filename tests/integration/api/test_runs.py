@@ -137,6 +137,25 @@ async def test_a_beginning_of_an_id_is_enough_while_it_is_the_only_one(api: Api)
 
 
 @pytest.mark.parametrize("tail", ["", "/events", "/logs", "/artifacts", "/explain"])
+async def test_an_ambiguous_prefix_is_refused_wherever_a_run_is_named(api: Api, tail: str) -> None:
+    run = await api.new_run()
+    await api.new_run()
+
+    answer = await api.get(f"/runs/{run['id'][:8]}{tail}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "AMBIGUOUS_ID")
+
+
+async def test_one_tag_cannot_have_two_values_at_once(api: Api) -> None:
+    await api.new_run(tags={"team": "a"})
+    await api.new_run(tags={"team": "b"})
+
+    answer = await api.get("/runs?tag=team=a&tag=team=b")
+
+    assert answer.json()["items"] == []
+
+
+@pytest.mark.parametrize("tail", ["", "/events", "/logs", "/artifacts", "/explain"])
 async def test_an_unknown_run_is_not_found(api: Api, tail: str) -> None:
     answer = await api.get(f"/runs/run_unknown{tail}")
 

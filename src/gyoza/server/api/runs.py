@@ -35,6 +35,7 @@ from gyoza.wire.messages import (
 
 OPERATIONS: Final = Operations("runs")
 _RUN: Final = Answer("The run.", RunDocument)
+_UNKNOWN: Final = ("RUN_NOT_FOUND", "AMBIGUOUS_ID")
 
 Effect = Callable[[UnitOfWork], idempotency.Answer]
 
@@ -124,9 +125,7 @@ async def list_runs(call: Call) -> Response:
     return json_answer(await call.server.store.read(page))
 
 
-@OPERATIONS.on(
-    "GET", "/runs/{id}", "getRun", {200: _RUN}, problems=("RUN_NOT_FOUND", "AMBIGUOUS_ID")
-)
+@OPERATIONS.on("GET", "/runs/{id}", "getRun", {200: _RUN}, problems=_UNKNOWN)
 async def get_run(call: Call) -> Response:
     """Show a run by its id, or by at least 8 characters of its beginning."""
 
@@ -144,7 +143,7 @@ async def get_run(call: Call) -> Response:
     body=PatchRun,
     problems=(
         "INVALID_INPUT",
-        "RUN_NOT_FOUND",
+        *_UNKNOWN,
         "RUN_ENDED",
         "RUN_HELD",
         "RUN_NOT_ENDED",
@@ -171,7 +170,7 @@ async def patch_run(call: Call) -> Response:
     },
     body=CancelRun,
     body_optional=True,
-    problems=("RUN_NOT_FOUND", "RUN_ENDED"),
+    problems=(*_UNKNOWN, "RUN_ENDED"),
     idempotent=True,
 )
 async def cancel_run(call: Call) -> Response:
@@ -193,7 +192,7 @@ async def cancel_run(call: Call) -> Response:
     {200: _RUN},
     body=RetryRun,
     body_optional=True,
-    problems=("RUN_NOT_FOUND", "RUN_NOT_ENDED", "RUN_COMPLETED"),
+    problems=(*_UNKNOWN, "RUN_NOT_ENDED", "RUN_COMPLETED"),
     idempotent=True,
 )
 async def retry_run(call: Call) -> Response:
@@ -213,7 +212,7 @@ async def retry_run(call: Call) -> Response:
     "addEvent",
     {201: Answer("The event.", Event)},
     body=AddEvent,
-    problems=("INVALID_INPUT", "RUN_NOT_FOUND", "RUN_HELD", "RUN_ENDED"),
+    problems=("INVALID_INPUT", *_UNKNOWN, "RUN_HELD", "RUN_ENDED"),
     idempotent=True,
 )
 async def add_event(call: Call) -> Response:
@@ -233,7 +232,7 @@ async def add_event(call: Call) -> Response:
     "/runs/{id}/artifacts",
     "listRunArtifacts",
     {200: Answer("The files its attempts left.", ArtifactPage)},
-    problems=("RUN_NOT_FOUND",),
+    problems=_UNKNOWN,
 )
 async def list_artifacts(call: Call) -> Response:
     """List the files that a run's attempts left."""
@@ -246,7 +245,7 @@ async def list_artifacts(call: Call) -> Response:
     "/runs/{id}/explain",
     "explainRun",
     {200: Answer("The plan's reasons.", Explanation)},
-    problems=("RUN_NOT_FOUND",),
+    problems=_UNKNOWN,
 )
 async def explain_run(call: Call) -> Response:
     """Say why a run waits: what it needs, and per worker why it does not fit."""

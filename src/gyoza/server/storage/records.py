@@ -55,7 +55,7 @@ class RunFilter:
         owner: Exact owner.
         worker: Worker of the current attempt.
         batch: Batch the run was submitted in.
-        tags: All of these pairs.
+        tags: All of these pairs of key and value.
     """
 
     states: tuple[OpRunState, ...] = ()
@@ -63,7 +63,7 @@ class RunFilter:
     owner: str | None = None
     worker: str | None = None
     batch: str | None = None
-    tags: dict[str, str] = field(default_factory=dict[str, str])
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
         owner=query.owner,
         worker=query.worker,
         batch=query.batch,
-        tags=dict(query.tags),
+        tags=query.tags,
     )
     try:
         found = uow.runs.page(wanted, key_in(query.page.token), query.page.limit + 1)

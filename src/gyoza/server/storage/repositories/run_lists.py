@@ -54,7 +54,7 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         found.append(op_runs.c.state.in_([state.value for state in wanted.states]))
     if wanted.worker is not None:
         found.append(_runs_on(wanted.worker))
-    return found + [_has_tag(key, value) for key, value in wanted.tags.items()]
+    return found + [_has_tag(key, value) for key, value in wanted.tags]
 
 
 def _runs_on(worker_id: str) -> ColumnElement[bool]:
