@@ -76,9 +76,10 @@ _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
 def pending_window(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
     """The first runs of the queue, with those whose due time has come since the last `ripen`."""
     connection = transaction.connection
+    # `all` fetches at once: row by row costs half of what reading a full window takes.
     rows = [
-        *connection.execute(READY_WINDOW, {"count": limit}),
-        *connection.execute(DELAYED_WINDOW, {"count": limit, "now": to_us(now)}),
+        *connection.execute(READY_WINDOW, {"count": limit}).all(),
+        *connection.execute(DELAYED_WINDOW, {"count": limit, "now": to_us(now)}).all(),
     ]
     rows.sort(key=lambda row: (-row.priority, row.created_us, row.id))
     return [_pending(row) for row in rows[:limit]]
@@ -112,17 +113,16 @@ def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
 
 
 def _pending(row: Any) -> PendingRun:
+    # Unpacked by position, in the window's order: by name costs twice as much.
+    run_id, version, priority, created_us, cpu, ram_mb, vram_mb, selectors, *about = row
     return PendingRun(
-        run_id=row.id,
-        version=row.version,
-        priority=row.priority,
-        created_at=from_us(row.created_us),
-        cpu=row.cpu,
-        ram_mb=row.ram_mb,
-        vram_mb=row.vram_mb,
-        selectors=from_text(row.selectors),
-        owner=row.owner,
-        op=row.op_definition,
-        image=row.image,
-        image_digest=row.image_digest,
+        run_id,
+        version,
+        priority,
+        from_us(created_us),
+        cpu,
+        ram_mb,
+        vram_mb,
+        from_text(selectors),
+        *about,
     )
