@@ -140,6 +140,25 @@ async def test_a_run_that_becomes_due_during_a_tick_is_placed_by_the_next_at_onc
     world.close()
 
 
+async def test_a_clock_that_was_set_back_makes_no_plan_that_cannot_be_carried_out(
+    world: World,
+) -> None:
+    due = world.clock.now() + timedelta(seconds=3)
+    delayed = world.submit(due_at=due.isoformat(), priority=9)
+    dispatcher = Dispatcher(world.store, world.outside.settings, world.clock)
+    world.clock.advance(4)
+    await dispatcher.tick()
+    world.clock.advance(-4)
+    world.worker(cpu=1)
+    waiting = world.submit()
+
+    delay_s = await dispatcher.tick()
+
+    assert delay_s > 0.05  # it does not try again and again
+    assert world.run(delayed.id).state is OpRunState.PENDING
+    assert world.run(waiting.id).state is OpRunState.ASSIGNED
+
+
 async def test_one_tick_assigns_everything_that_fits_in_portions(world: World) -> None:
     world.worker(cpu=300, gpus=[])
     for _ in range(16):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, select, text, update
+from sqlalchemy import bindparam, delete, func, or_, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import Overdue, PendingRun
@@ -35,9 +35,11 @@ _WINDOW = (
 ).limit(bindparam("count"))
 
 # The conditions are the indexes' own words: in others the planner would not know them again.
-READY_WINDOW: Final = _WINDOW.where(text(READY)).order_by(
-    op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id
-)
+READY_WINDOW: Final = _WINDOW.where(
+    text(READY),
+    # Let in when it was due, and not due any more: the clock was set back.
+    or_(op_runs.c.due_us.is_(None), op_runs.c.due_us <= bindparam("now")),
+).order_by(op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id)
 DELAYED_WINDOW: Final = _WINDOW.where(
     text(DELAYED), op_runs.c.held_until_us <= bindparam("now")
 ).order_by(op_runs.c.held_until_us)
@@ -76,10 +78,11 @@ _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
 def pending_window(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
     """The first runs of the queue, with those whose due time has come since the last `ripen`."""
     connection = transaction.connection
+    given = {"count": limit, "now": to_us(now)}
     # `all` fetches at once: row by row costs half of what reading a full window takes.
     rows = [
-        *connection.execute(READY_WINDOW, {"count": limit}).all(),
-        *connection.execute(DELAYED_WINDOW, {"count": limit, "now": to_us(now)}).all(),
+        *connection.execute(READY_WINDOW, given).all(),
+        *connection.execute(DELAYED_WINDOW, given).all(),
     ]
     rows.sort(key=lambda row: (-row.priority, row.created_us, row.id))
     return [_pending(row) for row in rows[:limit]]
