@@ -29,10 +29,12 @@ class LocalImage:
     Attributes:
         digest: `name@sha256:...` of a registry; else the local image id, `sha256:...`.
         is_local_only: Whether no registry knows these bytes, so that only this machine has them.
+        labels: What whoever made it wrote on it.
     """
 
     digest: str
     is_local_only: bool
+    labels: Mapping[str, str]
 
 
 class EngineUnreachable(Exception):
@@ -71,11 +73,13 @@ def inspect_image(address: str, reference: str) -> LocalImage:
     if answer.status_code == _NOT_FOUND:
         raise ImageUnknown(reference)
     facts = _object(answer)
+    config = cast("dict[str, Any]", facts.get("Config") or {})
+    labels = cast("dict[str, str]", config.get("Labels") or {})
     repo_digests: list[str] = facts.get("RepoDigests") or []
     ours = [digest for digest in repo_digests if _name(digest) == _name(reference)]
     if ours or repo_digests:
-        return LocalImage((ours or repo_digests)[0], is_local_only=False)
-    return LocalImage(str(facts["Id"]), is_local_only=True)
+        return LocalImage((ours or repo_digests)[0], is_local_only=False, labels=labels)
+    return LocalImage(str(facts["Id"]), is_local_only=True, labels=labels)
 
 
 def _name(reference: str) -> str:

@@ -1,27 +1,25 @@
 """What an image is built from: a project's folder, or one Python file, read into one value.
 
-Reads only what a build needs; the rest of `gyoza.yml` is `project_file`'s. Files are listed and
+Files are listed and
 their names kept; their content is read when the build context is made.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from gyoza.models import OP_ID_PATTERN
-from gyoza.models.fields import InvalidFields, Reader, Unexpected, read_fields, text
+from gyoza.models.fields import InvalidFields, Reader, read_fields, text
 from gyoza.project.build_settings import BuildSettings, entrypoint
 from gyoza.project.dependencies import Dependencies, Source, find_dependencies
 from gyoza.project.entrypoints import find_entrypoints
 from gyoza.project.errors import Problem, ProjectError
+from gyoza.project.field_readers import filled, op_id
 from gyoza.project.inline_script import InlineScript, read_inline_script
-from gyoza.project.project_file import find_project_file
+from gyoza.project.project_file import find_project_file, read_project
 from gyoza.project.project_tree import list_files
-from gyoza.project.yaml_lines import parse
 
 DOCKERFILE: Final = "Dockerfile"
 ADDED: Final = ".gyoza"
@@ -76,37 +74,26 @@ def read_build_source(path: Path) -> BuildSource:
 
 
 def _of_folder(file: Path) -> BuildSource:
+    project = read_project(file)
     root = file.parent
-    said = _said(file)
     own = root / DOCKERFILE
     dockerfile = own.read_text(encoding="utf-8") if own.is_file() else None
     files = list_files(root)
-    if dockerfile is None and "entrypoint" not in said:
-        said["entrypoint"] = _only_entrypoint(file, files)
+    entry = project.entrypoint
+    if dockerfile is None and entry is None:
+        entry = _only_entrypoint(file, files)
     return BuildSource(
         file=file,
+        id=project.id,
+        version=project.version,
+        description=project.description,
+        image=project.image,
+        entrypoint=entry,
+        settings=project.build,
         dependencies=Dependencies() if dockerfile else find_dependencies(root),
         dockerfile=dockerfile,
         files=files,
-        **said,
     )
-
-
-def _said(file: Path) -> dict[str, Any]:
-    lines = parse(file.read_text(encoding="utf-8"))
-    if lines.problems:
-        raise ProjectError(file, lines.problems)
-    raw: Any = {} if lines.value is None else lines.value
-    if ("version",) in lines.written:
-        # `version: 1.10` means the text and not the number 1.1.
-        raw = {**cast("dict[str, Any]", raw), "version": lines.written[("version",)]}
-    try:
-        return _renamed(
-            read_fields("gyoza.yml", raw, _READERS, required=("id", "version"), ignore_unknown=True)
-        )
-    except InvalidFields as error:
-        problems = [Problem(lines.line_of(p.path), p.path, p.text) for p in error.problems]
-        raise ProjectError(file, problems) from None
 
 
 def _renamed(values: dict[str, Any]) -> dict[str, Any]:
@@ -182,23 +169,11 @@ def _id_of(file: Path) -> str:
     return file.stem.lower().replace("_", "-").strip("-.")
 
 
-def _op_id(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(OP_ID_PATTERN, value):
-        return value
-    raise Unexpected("lower-case letters, digits, '.', '_' and '-', a letter or digit first")
-
-
-def _filled(value: object) -> str:
-    if isinstance(value, str) and value.strip():
-        return value
-    raise Unexpected("text that is not empty")
-
-
 _READERS: Final[Mapping[str, Reader]] = {
-    "id": _op_id,
-    "version": _filled,
+    "id": op_id,
+    "version": filled,
     "description": text,
-    "image": _filled,
+    "image": filled,
     "entrypoint": entrypoint,
     "build": BuildSettings.from_dict,
 }

@@ -7,7 +7,6 @@ line.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from gyoza.models import (
-    OP_ID_PATTERN,
     Constraints,
     EventDelivery,
     Execution,
@@ -27,7 +25,9 @@ from gyoza.models import (
     RetryPolicy,
 )
 from gyoza.models.fields import InvalidFields, Reader, Unexpected, read_fields, read_named, text
+from gyoza.project.build_settings import BuildSettings, entrypoint
 from gyoza.project.errors import Problem, ProjectError
+from gyoza.project.field_readers import filled, op_id
 from gyoza.project.yaml_lines import Lines, parse
 
 FILE_NAME: Final = "gyoza.yml"
@@ -52,6 +52,8 @@ class Project:
         retry: Retry policy.
         events: Event delivery.
         execution: How containers are started, bounded and placed.
+        entrypoint: `module:name` of the op in a built image; None leaves it to be found.
+        build: How the image is built.
     """
 
     file: Path
@@ -65,6 +67,8 @@ class Project:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     events: EventDelivery = field(default_factory=EventDelivery)
     execution: Execution = field(default_factory=Execution)
+    entrypoint: str | None = None
+    build: BuildSettings = field(default_factory=BuildSettings)
 
     def definition(
         self,
@@ -162,18 +166,6 @@ def _as_written(lines: Lines) -> Any:
     return raw
 
 
-def _op_id(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(OP_ID_PATTERN, value):
-        return value
-    raise Unexpected("lower-case letters, digits, '.', '_' and '-', a letter or digit first")
-
-
-def _filled(value: object) -> str:
-    if isinstance(value, str) and value.strip():
-        return value
-    raise Unexpected("text that is not empty")
-
-
 def _input(value: object) -> InputSpec:
     if isinstance(value, str):
         return InputSpec(value)
@@ -194,9 +186,9 @@ def _output(value: object) -> OutputSpec:
 
 
 _READERS: Final[Mapping[str, Reader]] = {
-    "id": _op_id,
-    "version": _filled,
-    "image": _filled,
+    "id": op_id,
+    "version": filled,
+    "image": filled,
     "description": text,
     "inputs": lambda value: InputSpecs(read_named("inputs", value, _input)),
     "outputs": lambda value: OutputSpecs(read_named("outputs", value, _output)),
@@ -204,4 +196,6 @@ _READERS: Final[Mapping[str, Reader]] = {
     "retry": RetryPolicy.from_dict,
     "events": EventDelivery.from_dict,
     "execution": Execution.from_dict,
+    "entrypoint": entrypoint,
+    "build": BuildSettings.from_dict,
 }

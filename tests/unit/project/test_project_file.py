@@ -153,3 +153,15 @@ def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ProjectError, match="not UTF-8"):
         read_project(tmp_path)
+
+
+def test_a_project_may_say_what_its_image_runs_and_how_it_is_built(tmp_path: Path) -> None:
+    (tmp_path / "gyoza.yml").write_text(
+        "id: hello\nversion: 1.0.0\nentrypoint: hello:greet\n"
+        'build: {python: "3.12", system: [libgomp1]}\n'
+    )
+
+    project = read_project(tmp_path)
+
+    assert project.entrypoint == "hello:greet"
+    assert project.build.system == ("libgomp1",)

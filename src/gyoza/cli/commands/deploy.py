@@ -15,6 +15,7 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
+    from gyoza.cli.engine_images import LocalImage
     from gyoza.client import GyozaClient
     from gyoza.models import OpDefinition
     from gyoza.project import Project
@@ -77,13 +78,19 @@ def run(options: Options, context: Context) -> ExitCode:
 
 def _definition(options: Options, context: Context) -> OpDefinition:
     from gyoza.project import ProjectError, read_project
+    from gyoza.project.image_spec import completed
 
     try:
         project: Project = read_project(options.path)
         image = options.image or project.image
-        digest = None if image is None else _digest(image, context)
+        found = None if image is None else _local_image(image, context)
+        if found is not None:
+            project = completed(project, found.labels)
         return project.definition(
-            image=image, version=options.version, image_digest=digest, now=context.now()
+            image=image,
+            version=options.version,
+            image_digest=None if found is None else found.digest,
+            now=context.now(),
         )
     except ProjectError as error:
         raise CliError(
@@ -93,7 +100,7 @@ def _definition(options: Options, context: Context) -> OpDefinition:
         ) from error
 
 
-def _digest(image: str, context: Context) -> str | None:
+def _local_image(image: str, context: Context) -> LocalImage | None:
     from gyoza.cli.engine_images import (
         EngineUnreachable,
         ImageUnknown,
@@ -111,7 +118,7 @@ def _digest(image: str, context: Context) -> str | None:
         return None
     if found.is_local_only:
         context.output.hint(f"{image} is in no registry: only workers on this machine have it")
-    return found.digest
+    return found
 
 
 def _register(client: GyozaClient, op: OpDefinition) -> OpDefinition:
