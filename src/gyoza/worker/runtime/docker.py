@@ -92,7 +92,9 @@ class DockerRuntime:
         # Each running container holds two connections for its whole life (wait and logs), so the
         # usual limit of 100 would make the hundred-and-first call wait for a container to end.
         connector = aiohttp.UnixConnector(socket, limit=0)
-        self._session = aiohttp.ClientSession(connector=connector)
+        # Pulls and logs take as long as they take; without this aiohttp ends them after 5 minutes.
+        endless = aiohttp.ClientTimeout(total=None, sock_connect=30)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=endless)
         self._docker = Docker("unix://localhost", connector=connector, session=self._session)
         self._timeouts = timeouts or DockerTimeouts()
         self._socket = socket

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientTimeout, web
 
 from gyoza.worker.runtime.docker import DockerRuntime, DockerTimeouts
 from gyoza.worker.runtime.interface import (
@@ -329,3 +329,25 @@ def a_container(status: str, labels: Any) -> dict[str, Any]:
         "Error": "",
     }
     return {"Id": "ab12", "State": state, "Config": {"Labels": labels}}
+
+
+async def test_a_pull_may_take_longer_than_the_http_library_would_wait(
+    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiohttp.client.DEFAULT_TIMEOUT", ClientTimeout(total=0.1))
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.sleep(0.3)
+        await response.write(b'{"status": "Pull complete"}\n')
+        return response
+
+    engine.on("/info", says(200, {"ID": "x", "NCPU": 2, "MemTotal": 1 << 30}))
+    engine.on("/images/create", slow)
+    engine.on("/images/op:1/json", says(200, {"Id": "sha256:1", "Size": 1}))
+
+    async with a_runtime(engine) as runtime:
+        info = await runtime.pull("op:1", lambda _: None)
+
+    assert info.id == "sha256:1"
