@@ -36,6 +36,10 @@ class Missing(Refused):
     """There is no such file."""
 
 
+class Closed(Refused):
+    """The op has taken the right to read it from us; cannot happen to root."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """What a walk met.
@@ -174,8 +178,9 @@ def walk_files(folder: int, *, max_files: int, max_levels: int) -> list[FoundFil
             raise Refused(f"more than {max_files} files; pack them into one archive")
         status = entry.stat(follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
-            refusal = _problem(status, device) or _unusable(entry.name)
-            found.append(FoundFile(prefix + entry.name, refusal, status.st_size))
+            path = prefix + entry.name
+            refusal = _problem(status, device) or _unusable(path)
+            found.append(FoundFile(path, refusal, status.st_size))
     return sorted(found, key=lambda file: file.path)
 
 
@@ -183,16 +188,22 @@ def disk_usage(folder: int) -> tuple[int, str]:
     """Sum up what a folder takes on the disk, while the op may be writing there.
 
     Returns:
-        Bytes in allocated blocks, and "" or why the folder is over any sensible limit whatever its
-        bytes: more than 200,000 entries, or folders nested more than 64 levels deep.
+        Bytes in allocated blocks, a file of several names counted once, and "" or why the folder is
+        over any sensible limit whatever its bytes: more than 200,000 entries, folders nested more
+        than 64 levels deep, or a folder closed to us, in which anything may be.
     """
     blocks = 0
+    counted: set[int] = set()
     try:
         for count, (_, entry) in enumerate(_entries(folder, MAX_WATCHED_LEVELS), start=1):
             if count > MAX_WATCHED_ENTRIES:
                 raise Refused(f"more than {MAX_WATCHED_ENTRIES} files")  # noqa: TRY301
             with contextlib.suppress(FileNotFoundError):
-                blocks += entry.stat(follow_symlinks=False).st_blocks
+                status = entry.stat(follow_symlinks=False)
+                is_new = status.st_nlink == 1 or status.st_ino not in counted
+                blocks += status.st_blocks if is_new else 0
+                if status.st_nlink > 1:
+                    counted.add(status.st_ino)
     except Refused as refusal:
         return blocks * _BLOCK_BYTES, str(refusal)
     return blocks * _BLOCK_BYTES, ""
@@ -210,9 +221,13 @@ def _open(name: str, flags: int, folder: int | None, shown: str) -> int:
         return os.open(name, flags, dir_fd=folder)
     except FileNotFoundError:
         raise Missing(f"{shown_name(shown)} does not exist") from None
+    except PermissionError:
+        raise Closed(
+            f"{shown_name(shown)} is closed to the worker; give its owner all rights"
+        ) from None
     except (OSError, ValueError) as error:
         # ELOOP: a link. ENXIO: a socket, or a FIFO or device without its other side. ENOTDIR: a
-        # file where a folder should be. EACCES: closed to us. All of them are the op's doing.
+        # file where a folder should be. All of them are the op's doing.
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Refused(
             f"{shown_name(shown)} cannot be opened as a plain {_kind(flags)} ({reason})"
@@ -274,6 +289,8 @@ def _entries_below(
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     try:
         deeper = open_subfolder(folder, name)
+    except Closed:
+        raise
     except Refused:
         return
     try:

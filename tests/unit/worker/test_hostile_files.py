@@ -243,3 +243,43 @@ def test_deleting_copes_with_names_like_its_own(out: Path) -> None:
 
 def test_deleting_what_is_gone_does_nothing(tmp_path: Path) -> None:
     delete_folder(tmp_path / "never")
+
+
+def test_a_file_inside_a_folder_whose_name_is_not_utf8_is_refused(out: Path, opened: int) -> None:
+    folder = out / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "plain").write_text("x")
+
+    (found,) = hostile_files.walk_files(opened, max_files=10, max_levels=5)
+
+    assert found.refusal == "has a name that is not UTF-8"
+
+
+def test_a_file_of_many_names_takes_its_room_once(out: Path, opened: int) -> None:
+    (out / "one").write_bytes(b"x" * 1024 * 1024)
+    before, _ = hostile_files.disk_usage(opened)
+    for number in range(50):
+        (out / f"again-{number}").hardlink_to(out / "one")
+
+    after, problem = hostile_files.disk_usage(opened)
+
+    assert (after, problem) == (before, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else for a moment")
+def test_a_folder_closed_to_the_worker_hides_nothing(out: Path, opened: int) -> None:
+    hidden = out / "hidden"
+    hidden.mkdir()
+    (hidden / "large").write_bytes(b"x" * 1024 * 1024)
+    hidden.chmod(0)
+    os.chown(hidden, 65532, 65532)
+    os.chmod(opened, 0o755)
+    os.seteuid(65532)
+    try:
+        _, problem = hostile_files.disk_usage(opened)
+        with pytest.raises(Refused, match="hidden is closed to the worker"):
+            hostile_files.walk_files(opened, max_files=10, max_levels=5)
+    finally:
+        os.seteuid(0)
+
+    assert "hidden is closed to the worker" in problem
