@@ -73,8 +73,10 @@ class HttpServer:
             headers={"X-API-Key": key} if key else {},
             timeout=_TIMEOUT,
             transport=transport,
-            # One for each of the worker's tasks and one for every file on its way.
-            limits=httpx2.Limits(max_connections=64, keepalive_expiry=60.0),
+            # Without a limit: files on their way must never make a heartbeat wait for its turn.
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=64, keepalive_expiry=60.0
+            ),
         )
 
     async def register(self, message: Register) -> Registered:
@@ -139,9 +141,13 @@ class HttpServer:
         timeout: httpx2.Timeout = _TIMEOUT,
     ) -> M:
         try:
+            content = messages.encode(message)
+        except StrictJsonError as error:
+            raise ServerRefused(f"{path}: no server takes this message: {error}") from error
+        try:
             response = await self._client.post(
                 path,
-                content=messages.encode(message),
+                content=content,
                 headers={"Content-Type": "application/json"},
                 timeout=timeout,
             )

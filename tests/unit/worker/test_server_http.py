@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import httpx2
@@ -104,3 +105,44 @@ async def test_a_file_that_the_server_lacks_is_missing() -> None:
     with pytest.raises(ArtifactMissing):
         async with server.get_artifact("0" * 64):
             pass
+
+
+async def test_a_message_that_is_no_json_is_refused_and_breaks_nothing() -> None:
+    hostile = Claim(session_id="\udcff", claim_id="c", wait_s=0)
+
+    with pytest.raises(ServerRefused, match="no server takes this message"):
+        await a_server(lambda _: httpx2.Response(200)).claim("wrk_1", hostile)
+
+
+async def test_files_on_their_way_do_not_make_a_heartbeat_wait() -> None:
+    stuck: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if b"/artifacts/" in asked:
+            stuck.append(writer)
+            return
+        body = messages.encode(Claimed())
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    listener = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = HttpServer(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    files = [asyncio.create_task(_fetch(server)) for _ in range(100)]
+    while len(stuck) < 100:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+    answered = await asyncio.wait_for(server.claim("wrk_1", CLAIM), 5)
+
+    assert answered == Claimed()
+    for each in files:
+        each.cancel()
+    await asyncio.gather(*files, return_exceptions=True)
+    for writer in stuck:
+        writer.close()
+    await server.close()
+    listener.close()
+
+
+async def _fetch(server: HttpServer) -> None:
+    async with server.get_artifact("0" * 64):
+        pass
