@@ -8,6 +8,7 @@ has no end is decided by the agent.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ class Journal:
         self._path = state_dir / _NAME
         self._unfinished = _read(self._path)
         self._descriptor = -1
+        self._is_torn = False
         self._compact()
 
     @property
@@ -57,9 +59,13 @@ class Journal:
         return list(self._unfinished.values())
 
     def begin(self, assignment: Assignment) -> None:
-        """Note an assignment; durable only after `sync`."""
-        self._unfinished[_key(assignment.run_id, assignment.fence)] = Unfinished(assignment)
+        """Note an assignment; durable only after `sync`.
+
+        Raises:
+            OSError: It cannot be noted: the disk is full, for example.
+        """
         self._append("begin", assignment.run_id, assignment.fence, _assignment(assignment))
+        self._unfinished[_key(assignment.run_id, assignment.fence)] = Unfinished(assignment)
 
     def created(self, run_id: str, fence: int, container: dict[str, str]) -> None:
         """Note the container of an attempt."""
@@ -67,17 +73,22 @@ class Journal:
         self._append("created", run_id, fence, container)
 
     def reached(self, run_id: str, fence: int, cursors: tuple[int, int]) -> None:
-        """Note the last numbers about to be sent, of events and of logs."""
+        """Note the last numbers about to be sent, of events and of logs, if that can be noted."""
         if _key(run_id, fence) in self._unfinished:
             self._known(run_id, fence).cursors = cursors
-            self._append("reached", run_id, fence, {"events": cursors[0], "logs": cursors[1]})
+            numbers = {"events": cursors[0], "logs": cursors[1]}
+            # A full disk is no reason to keep a result from the server.
+            with contextlib.suppress(OSError):
+                self._append("reached", run_id, fence, numbers)
 
     def end(self, run_id: str, fence: int) -> None:
-        """Note that nothing is left of an attempt."""
+        """Note that nothing is left of an attempt, if that can be noted."""
         if self._unfinished.pop(_key(run_id, fence), None) is not None:
-            self._append("end", run_id, fence, {})
-            if os.fstat(self._descriptor).st_size > _COMPACT_AT_BYTES:
-                self._compact()
+            # Without the note a successor reports it lost, and the server knows better.
+            with contextlib.suppress(OSError):
+                self._append("end", run_id, fence, {})
+                if os.fstat(self._descriptor).st_size > _COMPACT_AT_BYTES:
+                    self._compact()
 
     def sync(self) -> None:
         """Return when all that was noted will survive a power cut; call it off the event loop."""
@@ -93,7 +104,12 @@ class Journal:
         return self._unfinished[_key(run_id, fence)]
 
     def _append(self, kind: str, run_id: str, fence: int, data: dict[str, Any]) -> None:
-        os.write(self._descriptor, _line(kind, run_id, fence, data))
+        # A line that a full disk has cut short must not spoil the next one as well.
+        line = b"\n" * self._is_torn + _line(kind, run_id, fence, data)
+        self._is_torn = True
+        if os.write(self._descriptor, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+        self._is_torn = False
 
     def _compact(self) -> None:
         lines: list[bytes] = []

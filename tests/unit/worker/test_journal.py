@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
+
+import pytest
 
 from gyoza.wire.messages import Assignment
 from gyoza.worker.journal import Journal
@@ -72,3 +75,21 @@ def test_ends_and_cursors_of_what_never_began_are_nothing(tmp_path: Path) -> Non
     journal.reached("run_9", 1, (1, 1))
 
     assert reopened(journal, tmp_path).unfinished == []
+
+
+def test_a_line_that_a_full_disk_cut_short_spoils_no_other(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(an_assignment("run_1"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (tmp_path / "journal.jsonl").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            journal.begin(an_assignment("run_2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.begin(an_assignment("run_3"))
+
+    found = reopened(journal, tmp_path).unfinished
+
+    assert [each.assignment.run_id for each in found] == ["run_1", "run_3"]

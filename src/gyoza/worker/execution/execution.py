@@ -78,7 +78,6 @@ class Execution:
     async def run(self) -> None:
         """Carry it out; returns when nothing is left of it here."""
         assignment = self.context.assignment
-        self._services.journal.begin(assignment)
         if assignment.cancel is not None:
             self.cancel(assignment.cancel.reason, assignment.cancel.message)
         watch = asyncio.ensure_future(self._watch_deadline())

@@ -31,6 +31,8 @@ class PrepareWorkdir:
     async def enter(self, context: ExecutionContext) -> None:
         """See `Stage.enter`."""
         services = self._services
+        # Only what says that it cannot be noted may go on without: the pipeline reports it.
+        services.journal.begin(context.assignment)
         await asyncio.to_thread(context.folder.make, services.container_uid, services.container_gid)
 
         async def fetch(reference: ArtifactRef) -> str:
