@@ -18,6 +18,7 @@ from gyoza.worker.pacing import TokenBucket
 EVENTS_PER_SECOND: Final = 100
 EVENTS_AT_ONCE: Final = 200
 _FULL_PROGRESS: Final = 100
+_PROGRESS_BYTES: Final = protocol.PROGRESS.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,27 @@ class OpEvents:
         self._dropped = 0
 
     def take(self, lines: Iterable[bytes], now_s: float) -> list[OpEvent]:
-        """Return the events of these lines; a line that is none becomes an ERROR that says why."""
+        """Return the events of these lines; a line that is none becomes an ERROR that says why.
+
+        Of several figures of progress the last one is returned, after all other events.
+        """
         found: list[OpEvent] = []
+        progress: list[OpEvent] = []
+        is_full = False
         for line in lines:
+            # Once full, a flood is not worth reading: only progress would pass.
+            if is_full and _PROGRESS_BYTES not in line.lower():
+                self._dropped += 1
+                continue
             event = parse(line)
             if event.type == "PROGRESS":
-                found.append(event)
+                progress = [event]
             elif self._has_room(now_s):
                 found += [*self._mark(), event]
             else:
                 self._dropped += 1
-        return found
+                is_full = True
+        return found + progress
 
     def finish(self) -> list[OpEvent]:
         """Nothing follows: return the mark for events dropped last, if there were any."""

@@ -7,6 +7,7 @@ bringing it about, is done in `stages.follow_output`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -19,13 +20,15 @@ from gyoza.worker.execution.outputs import over_limit_message
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.stop import StopKind, StopOrder
 from gyoza.worker.logs import LogIntake, Piece
-from gyoza.worker.op_events import OpEvents
+from gyoza.worker.op_events import OpEvent, OpEvents
 from gyoza.worker.runtime.interface import ContainerGone, RuntimeFault
+from gyoza.worker.waiting import ignoring_cancellation
 
 EVENTS_EVERY_S: Final = 0.25
 DISK_EVERY_S: Final = 1.0
-_EVENT_BYTES_AT_ONCE: Final = 1024 * 1024
-_EVENT_BYTES_AT_END: Final = 8 * 1024 * 1024
+_EVENT_BYTES: Final = 256 * 1024
+_EVENT_LOOKS: Final = 4
+_EVENT_LOOKS_AT_END: Final = 32
 _CHUNKS_BETWEEN_TURNS: Final = 64
 _LOG_RETRY_S: Final = 0.5
 _MIB: Final = 1024 * 1024
@@ -95,23 +98,33 @@ class EventFollower:
         """Read until cancelled."""
         while True:
             await self._clock.sleep(EVENTS_EVERY_S)
-            self._emit(await asyncio.to_thread(self._file.read, _EVENT_BYTES_AT_ONCE))
+            # Not to be cut off in between: what was read would be lost, and the thread goes on.
+            await ignoring_cancellation(self._pass_on(self._read))
 
     async def finish(self) -> None:
         """Read the rest and let go of the file; the container is dead, `follow` has ended."""
-        self._emit(await asyncio.to_thread(self._file.finish, _EVENT_BYTES_AT_END))
-        for event in self._events.finish():
-            self._context.report.event(event.type, event.msg, event.payload)
+        await self._pass_on(self._read_rest)
 
     def close(self) -> None:
         """Let go of the file, whatever was read; may be called twice."""
         self._file.close()
 
-    def _emit(self, lines: Lines) -> None:
-        for event in self._events.take(lines.lines, self._clock.monotonic()):
+    async def _pass_on(self, read: Callable[[], list[OpEvent]]) -> None:
+        # Parsed in the thread, too: an op may write lines faster than anyone can read them.
+        for event in await asyncio.to_thread(read):
             self._context.report.event(event.type, event.msg, event.payload)
-        for note in lines.notes:
-            self._context.report.event("ERROR", note)
+
+    def _read(self, looks: int = _EVENT_LOOKS) -> list[OpEvent]:
+        # Little at a time: a short line costs twenty times its size in memory.
+        return [event for _ in range(looks) for event in self._taken(self._file.read(_EVENT_BYTES))]
+
+    def _read_rest(self) -> list[OpEvent]:
+        found = self._read(_EVENT_LOOKS_AT_END)
+        return [*found, *self._taken(self._file.finish(0)), *self._events.finish()]
+
+    def _taken(self, lines: Lines) -> list[OpEvent]:
+        notes = [OpEvent("ERROR", note) for note in lines.notes]
+        return [*self._events.take(lines.lines, self._clock.monotonic()), *notes]
 
 
 async def watch_disk(context: ExecutionContext, services: Services) -> None:
