@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -18,6 +19,7 @@ from gyoza.worker.runtime.interface import (
     EngineTimeout,
     EngineUnavailable,
     Mount,
+    RuntimeFault,
 )
 from gyoza.worker.waiting import ignoring_cancellation
 
@@ -52,20 +54,32 @@ class StartContainer:
             if context.stop.requested.is_set():
                 return
             context.has_started = True
-            await self._start(context.handle)
+            await self._start_or_undo(context.handle)
         context.report.event("STARTED", "container started", _started(context))
 
     async def exit(self, context: ExecutionContext) -> None:
         """See `Stage.exit`: the container stays for `clean_up`, nothing else is held."""
 
     async def _create(self, spec: ContainerSpec) -> ContainerHandle:
-        # Not to be cut off in between: what the engine has made must be known by its handle.
+        # Not to be cut off in between: clean-up must find what the engine has made.
+        return await ignoring_cancellation(self._create_even_if_slow(spec))
+
+    async def _create_even_if_slow(self, spec: ContainerSpec) -> ContainerHandle:
         runtime = self._services.runtime
         try:
-            return await ignoring_cancellation(runtime.create(spec))
+            return await runtime.create(spec)
         except (EngineTimeout, EngineUnavailable):
             # It may have been made; asking once more for the same name finds it.
             return await runtime.create(spec)
+
+    async def _start_or_undo(self, handle: ContainerHandle) -> None:
+        try:
+            await ignoring_cancellation(self._start(handle))
+        except (asyncio.CancelledError, RuntimeFault):
+            # It may run by now, and nobody would watch it while the result waits for the server.
+            with contextlib.suppress(RuntimeFault):
+                await self._services.runtime.remove(handle)
+            raise
 
     async def _start(self, handle: ContainerHandle) -> None:
         runtime = self._services.runtime
