@@ -6,6 +6,7 @@ or as an item of an input that is a list. Everything else is passed on untouched
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
@@ -71,7 +72,9 @@ async def fetch_file(server: ServerPort, folder: Path, reference: ArtifactRef) -
         )
     target = folder / reference.sha256 / safe_name(reference.name)
     if not target.exists():
-        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for each in (folder, target.parent):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)  # whatever our umask: the op is somebody else
         await _download(server, target, reference)
     inside = f"{protocol.DIR}/{protocol.IN}/{protocol.FILES}"
     return f"{inside}/{reference.sha256}/{target.name}"
@@ -118,8 +121,7 @@ async def _download(server: ServerPort, target: Path, reference: ArtifactRef) ->
                     received += len(piece)
                     if received > reference.size_bytes:
                         break
-                    digest.update(piece)
-                    file.write(piece)
+                    await asyncio.to_thread(_take, piece, digest.update, file.write)
         if received != reference.size_bytes or digest.hexdigest() != reference.sha256:
             raise _corrupt(reference, received, digest.hexdigest())
         partial.chmod(0o644)
@@ -130,6 +132,12 @@ async def _download(server: ServerPort, target: Path, reference: ArtifactRef) ->
         ) from fault
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _take(piece: bytes, *takers: Callable[[bytes], object]) -> None:
+    # Away from the event loop: a disk may take seconds for a piece.
+    for take in takers:
+        take(piece)
 
 
 def _corrupt(reference: ArtifactRef, received: int, found: str) -> StageFailure:
