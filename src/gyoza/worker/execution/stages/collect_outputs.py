@@ -7,6 +7,7 @@ import hashlib
 import mimetypes
 import os
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -26,7 +27,7 @@ from gyoza.worker.execution.outputs import (
 )
 from gyoza.worker.execution.services import Services
 from gyoza.worker.server_port import ServerAway, ServerRefused
-from gyoza.worker.waiting import Backoff
+from gyoza.worker.waiting import Backoff, ignoring_cancellation
 
 PHASE: Final = "COLLECTING"
 _MIB: Final = 1024 * 1024
@@ -92,13 +93,14 @@ class CollectOutputs:
 
     async def _store(self, context: ExecutionContext, path: str) -> ArtifactRef:
         """Send one file: hashed first, then sent from the same descriptor, and hashed again."""
-        try:
-            source = await asyncio.to_thread(_open, context, path)
-        except hostile_files.Refused as refusal:
-            raise StageFailure(
-                "OUTPUT_INVALID", f"out/files/{refusal}", charged=True, retryable=False
-            ) from None
-        with hostile_files.closing(source):
+        with ExitStack() as held:
+            try:
+                # Not to be cut off in between: the descriptor would stay open for ever.
+                source = await ignoring_cancellation(asyncio.to_thread(_open, context, path, held))
+            except hostile_files.Refused as refusal:
+                raise StageFailure(
+                    "OUTPUT_INVALID", f"out/files/{refusal}", charged=True, retryable=False
+                ) from None
             sent = await asyncio.to_thread(_Sending.of, source)
             media_type = mimetypes.guess_type(path)[0] or "application/octet-stream"
             await self._send(sent, media_type)
@@ -151,8 +153,8 @@ class _Sending:
             raise StageFailure("OUTPUT_INVALID", message, charged=True, retryable=False)
 
 
-def _open(context: ExecutionContext, path: str) -> int:
+def _open(context: ExecutionContext, path: str, held: ExitStack) -> int:
     with hostile_files.opened_folder(context.folder.outer) as out:
         files = hostile_files.open_subfolder(out, protocol.FILES)
         with hostile_files.closing(files):
-            return hostile_files.open_below(files, path)
+            return held.enter_context(hostile_files.closing(hostile_files.open_below(files, path)))
