@@ -41,7 +41,9 @@ from gyoza.worker.server_port import (
 from gyoza.worker.waiting import Backoff, end, first_of
 
 HEALTH_EVERY_S: Final = 15.0
+SWEEP_EVERY_S: Final = 60.0
 LAST_REPORTS_S: Final = 5.0
+STOPPING_S: Final = 20.0
 _JITTER: Final = 0.2
 _DEFAULT_INTERVAL_S: Final = 5.0
 _log = structlog.stdlib.get_logger(__name__)
@@ -90,6 +92,7 @@ class Agent:
         self._running: dict[tuple[str, int], tuple[Execution, asyncio.Task[None]]] = {}
         self._interval_s = _DEFAULT_INTERVAL_S
         self._draining = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._register_again = asyncio.Event()
@@ -113,6 +116,7 @@ class Agent:
     def stop_now(self) -> None:
         """Drain, and stop the containers that still run."""
         self.drain()
+        self._stopping.set()
         for execution, _ in self._running.values():
             execution.shut_down()
 
@@ -132,21 +136,21 @@ class Agent:
         """
         if not await self._begin():
             return
-        delivery = asyncio.ensure_future(self._reporter.deliver())
         loops = [
             asyncio.ensure_future(self._guarded(each))
             for each in (
                 self._heartbeats(),
+                self._reporter.deliver(),
                 self._claims.run(),
                 self._checks(),
                 self._registrations(),
             )
         ]
         try:
-            await first_of(self._drained(), self._ended.wait())
+            await first_of(self._drained(), self._ended.wait(), self._out_of_patience())
             await self._discard_all()
         finally:
-            await end(*loops, delivery)
+            await end(*loops)
         await self._reporter.flush(LAST_REPORTS_S)
         if self._fatal is not None:
             raise self._fatal
@@ -296,7 +300,8 @@ class Agent:
     # --- the engine's health ---------------------------------------------------------------------
 
     async def _checks(self) -> None:
-        health = self._services.health
+        health, clock = self._services.health, self._services.clock
+        swept_s = clock.monotonic()
         while True:
             try:
                 await self._services.runtime.fingerprint()
@@ -304,13 +309,21 @@ class Agent:
                 health.failed(str(fault))
             else:
                 health.worked()
-            await self._services.clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)
+                if clock.monotonic() - swept_s >= SWEEP_EVERY_S:
+                    await leftovers.sweep(self._services, self._running)
+                    swept_s = clock.monotonic()
+            await clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)
 
     # --- the end ---------------------------------------------------------------------------------
 
     async def _drained(self) -> None:
         await self._draining.wait()
         await self._idle.wait()
+
+    async def _out_of_patience(self) -> None:
+        # A server that is away must not keep a worker alive that was told twice to end.
+        await self._stopping.wait()
+        await self._services.clock.sleep(STOPPING_S)
 
     async def _discard_all(self) -> None:
         """Whatever still runs here must not: only a fatal end gets here with anything running."""

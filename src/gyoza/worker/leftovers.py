@@ -9,7 +9,7 @@ state folder, is touched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Final, Literal
 
 import structlog
@@ -17,7 +17,7 @@ import structlog
 from gyoza.wire.messages import ContainerReport, Report, ReportItem, Result
 from gyoza.worker.execution.labels import LABEL
 from gyoza.worker.execution.services import Services
-from gyoza.worker.execution.workdir import RUNS
+from gyoza.worker.execution.workdir import RUNS, WorkFolder
 from gyoza.worker.journal import Unfinished
 from gyoza.worker.removal import delete_folder
 from gyoza.worker.reporting import microseconds
@@ -61,6 +61,26 @@ async def put_in_order(services: Services, containers: list[ManagedContainer]) -
     if unfinished and await _reported_lost(services, unfinished):
         for each in unfinished:
             services.journal.end(each.assignment.run_id, each.assignment.fence)
+
+
+async def sweep(services: Services, held: Container[tuple[str, int]]) -> None:
+    """Remove what a sick engine has kept, or made after its call had been given up.
+
+    Args:
+        services: Of the worker.
+        held: Run and fence of the attempts that are being carried out, always up to date.
+    """
+    try:
+        for each in await find_containers(services):
+            run_id, fence = each.labels.get(f"{LABEL}run", ""), _number(each, "fence")
+            if (run_id, fence) not in held:
+                _log.info("removing a container that nobody holds", name=each.handle.name)
+                await services.runtime.remove(each.handle)
+                folder = WorkFolder.of(services.state_dir, run_id, _number(each, "attempt"), fence)
+                await asyncio.to_thread(delete_folder, folder.path)
+                services.journal.end(run_id, fence)
+    except (RuntimeFault, OSError) as error:
+        _log.warning("could not sweep", why=str(error))
 
 
 def _delete_folders(services: Services) -> None:

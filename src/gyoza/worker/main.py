@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -48,6 +49,7 @@ from gyoza.worker.server_port import ServerFault, ServerPort
 from gyoza.worker.settings import WorkerSettings
 
 STARTS_PER_CORE: Final = 2
+MAX_THREADS: Final = 256
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
 
@@ -150,6 +152,9 @@ def container_user(euid: int, egid: int) -> tuple[int, int]:
 
 
 async def _run(settings: WorkerSettings, state_dir: Path) -> None:
+    # What waits for disks must not wait for each other: hashing a large file would otherwise keep
+    # a stop from being written, and a heartbeat's connection from finding its address.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MAX_THREADS))
     runtime = DockerRuntime(settings.docker_host.removeprefix("unix://") or DEFAULT_SOCKET)
     server = HttpServer(settings.server_url, settings.worker_key)
     try:
