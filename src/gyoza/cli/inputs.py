@@ -101,10 +101,14 @@ def _read_object(file: Path, stdin: TextIO) -> dict[str, Any]:
     try:
         value = strict_json.loads(_read(str(file), stdin))
     except strict_json.StrictJsonError as error:
-        raise CliError(f"{file}: {error}", ExitCode.INVALID) from error
+        raise CliError(f"{_named(file)}: {error}", ExitCode.INVALID) from error
     if not isinstance(value, dict):
-        raise CliError(f"{file}: expected a JSON object of inputs", ExitCode.INVALID)
+        raise CliError(f"{_named(file)}: expected a JSON object of inputs", ExitCode.INVALID)
     return cast("dict[str, Any]", value)
+
+
+def _named(file: Path) -> str:
+    return "standard input" if str(file) == _STDIN else str(file)
 
 
 def _read(source: str, stdin: TextIO) -> str:

@@ -206,7 +206,10 @@ class RunEnded(ServerError):
     title = "The run has ended"
 
     def __init__(self, run_id: str, state: str) -> None:
-        super().__init__(f"run {run_id} is {state}; only a retry of FAILED or CANCELLED opens it")
+        super().__init__(
+            f"run {run_id} is already {state} and takes no more changes; "
+            "only a FAILED or CANCELLED run can be opened again, by a retry"
+        )
 
 
 class RunNotEnded(ServerError):

@@ -105,3 +105,8 @@ def test_bytes_for_a_text_input_are_refused_with_the_way_to_pass_them(tmp_path: 
         parsed(f"text=@{file}")
 
     assert "type file" in caught.value.hint
+
+
+def test_a_fault_in_standard_input_is_told_by_that_name() -> None:
+    with pytest.raises(CliError, match=r"^standard input: expected a JSON object"):
+        parse_inputs([], Path("-"), {}, stdin=io.StringIO("[1]"), upload=lambda _: {})

@@ -38,7 +38,9 @@ def command(
     ctx: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or @last.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Until the run is over.")] = False,
-    attempt: Annotated[int | None, typer.Option(help="Attempt; default the current.")] = None,
+    attempt: Annotated[
+        int | None, typer.Option(help="Attempt; default the current.", min=1)
+    ] = None,
     tail: Annotated[int | None, typer.Option(help="Only the last so many lines.", min=0)] = None,
 ) -> int:
     """Print a run's output."""

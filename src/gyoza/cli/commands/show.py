@@ -35,7 +35,9 @@ class Options:
 def command(
     ctx: typer.Context,
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Run id, its beginning, or @last.")],
-    attempt: Annotated[int | None, typer.Option(help="Attempt; default the current.")] = None,
+    attempt: Annotated[
+        int | None, typer.Option(help="Attempt; default the current.", min=1)
+    ] = None,
 ) -> int:
     """Show everything about a run."""
     return run(Options(run_id, attempt), context_of(ctx))
