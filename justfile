@@ -47,7 +47,7 @@ arch:
 # One measurement from bench/, its ratio or figure last: just bench cold_run
 [group('checks')]
 bench NAME *ARGS:
-    uv run python bench/{{ NAME }}.py {{ ARGS }}
+    uv run python -m bench.{{ NAME }} {{ ARGS }}
 
 # From nothing to two finished runs; --once stops everything at the end
 [group('run')]
@@ -63,6 +63,8 @@ stop:
 [group('release')]
 docs:
     uv run python scripts/settings_reference.py > docs/reference/settings.md
+    uv run python scripts/cli_reference.py > docs/reference/cli.md
+    uv run python scripts/openapi_reference.py > docs/reference/openapi.json
 
 # The change log as the next release would have it
 [group('release')]
