@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LOG_LINES: Final = 5
 _REDRAWS_PER_S: Final = 10
 _STEP: Final = 10
+_FAILURE_CHARS: Final = 300
 
 
 class View(Protocol):
@@ -41,17 +42,32 @@ class View(Protocol):
     ) -> None: ...
 
 
+def last_failure(run: OpRun) -> str:
+    """Return why the attempt before this one failed, short; "" while it is the first."""
+    if len(run.attempts) < 2:  # noqa: PLR2004  the current one, and one before it
+        return ""
+    before = run.attempts[-2]
+    words = before.execution_summary.error_message or "no message"
+    shown = words if len(words) <= _FAILURE_CHARS else f"{words[:_FAILURE_CHARS]}..."
+    return f"attempt {before.attempt} failed: {before.reason or before.state.value}: {shown}"
+
+
 class LinesView:
     """A line on standard error per change of state and per ten percent."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._said = ""
+        self._failure = ""
         self._percent = 0
 
     def update(self, run: OpRun, summary: str) -> None:
-        """Say the state when it changed."""
+        """Say the state when it changed, and why there is another attempt."""
         del summary
+        failure = last_failure(run)
+        if failure != self._failure:
+            self._failure = failure
+            self._output.hint(failure)
         line = f"{run.id} {run.state.value}" + (f" ({run.phase})" if run.phase else "")
         if line != self._said and not run.is_terminal:
             self._said = line
@@ -88,6 +104,7 @@ class LiveView:
         self._output = output
         self._head = ""
         self._summary = ""
+        self._failure = ""
         self._percent = 0
         self._started = False
         self._lines: deque[str] = deque([""], maxlen=LOG_LINES + 1)
@@ -109,6 +126,7 @@ class LiveView:
         state = self._output.state(run.state.value, run.phase)
         self._head = f"{run.id}  {state}{where}{attempt}"
         self._summary = summary
+        self._failure = last_failure(run)
         self._percent = run.progress
         self._started = run.state.value == "RUNNING"
 
@@ -142,6 +160,8 @@ class LiveView:
         parts: list[Any] = [Text(clean(self._head))]
         if self._summary:
             parts.append(Text(f"  waits: {clean(self._summary)}", style="yellow"))
+        if self._failure:
+            parts.append(Text(f"  {clean(self._failure)}", style="yellow"))
         if self._started:
             parts.append(ProgressBar(total=100, completed=self._percent, width=40))
         lines = [line for line in self._lines if line][-LOG_LINES:]

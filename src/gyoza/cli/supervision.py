@@ -88,7 +88,9 @@ def _dying_with(parent: int) -> Callable[[], None]:
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        # Not SIGTERM: a worker takes that as time to finish its runs, and would keep its state
+        # folder from the next `gyoza dev` for as long.
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         # The parent may have died before the line above: then nobody would send the signal.
         if os.getppid() != parent:
             os._exit(1)

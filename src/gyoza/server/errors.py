@@ -138,7 +138,7 @@ class VersionNotFound(ServerError):
 
     def __init__(self, op_id: str, version: str) -> None:
         super().__init__(
-            f"op {op_id!r} has no version {version!r}; `gyoza op show {op_id}` lists its versions"
+            f"op {op_id!r} has no version {version!r}; `gyoza op show {op_id}` shows the newest"
         )
 
 

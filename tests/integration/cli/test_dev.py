@@ -75,7 +75,7 @@ def test_killed_outright_it_takes_its_children_along(dev: Dev) -> None:
 
     dev.process.kill()
 
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=2)
     assert len(children) == 2
     assert alive == []
 
