@@ -30,12 +30,11 @@ class PrepareWorkdir:
 
     async def enter(self, context: ExecutionContext) -> None:
         """See `Stage.enter`."""
-        services = self._services
-        # Only what says that it cannot be noted may go on without: the pipeline reports it.
-        services.journal.begin(context.assignment)
-        await asyncio.to_thread(context.folder.make, services.container_uid, services.container_gid)
+        # Nothing is begun that cannot be noted; the pipeline reports why.
+        self._services.journal.begin(context.assignment)
 
         async def fetch(reference: ArtifactRef) -> str:
+            await asyncio.to_thread(self._make, context)
             return await self._fetch(context, reference)
 
         assignment = context.assignment
@@ -45,7 +44,12 @@ class PrepareWorkdir:
     async def exit(self, context: ExecutionContext) -> None:
         """See `Stage.exit`: nothing is held."""
 
+    def _make(self, context: ExecutionContext) -> None:
+        context.folder.make(self._services.container_uid, self._services.container_gid)
+
     def _write(self, context: ExecutionContext) -> None:
+        # Made only here unless a file had to be fetched first: each trip to a thread costs time.
+        self._make(context)
         context.folder.write_in(protocol.INPUT_FILE, context.inputs)
         # Before any container: a successor must know of it after whatever happens from here on.
         self._services.journal.sync()
