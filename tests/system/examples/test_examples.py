@@ -36,7 +36,7 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for folder in (WORDCOUNT, SHELL):
-        _require_image(engine, read_project(folder).image)
+        _require_image(engine, read_project(folder).definition().image)
     with Stack(tmp_path_factory.mktemp("examples")) as stack:
         yield stack
 
