@@ -115,9 +115,11 @@ async def test_a_message_that_is_no_json_is_refused_and_breaks_nothing() -> None
 
 
 async def test_files_on_their_way_do_not_make_a_heartbeat_wait() -> None:
+    connected: list[asyncio.StreamWriter] = []
     stuck: list[asyncio.StreamWriter] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
         asked = await reader.readuntil(b"\r\n\r\n")
         if b"/artifacts/" in asked:
             stuck.append(writer)
@@ -137,9 +139,10 @@ async def test_files_on_their_way_do_not_make_a_heartbeat_wait() -> None:
     for each in files:
         each.cancel()
     await asyncio.gather(*files, return_exceptions=True)
-    for writer in stuck:
-        writer.close()
     await server.close()
+    for writer in connected:
+        writer.close()
+    await asyncio.gather(*(each.wait_closed() for each in connected), return_exceptions=True)
     listener.close()
 
 
