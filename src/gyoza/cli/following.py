@@ -108,8 +108,11 @@ class _Following:
                 waits = run.state.value == "PENDING" and isinstance(self._view, LiveView)
                 reasons = await client.explain(run.id) if waits else {}
                 self._view.update(run, str(reasons.get("summary", "")))
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the
+            # event, as both do at the end of a run, and this would look on for ever.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _LOOK_S)
+                async with asyncio.timeout(_LOOK_S):
+                    await self._changed.wait()
             self._changed.clear()
 
     def _press(self) -> None:
@@ -121,7 +124,8 @@ class _Following:
         self._output.error(f"\ndetached; run {self._run.id} goes on\n{self._next_commands()}")
         self._output.hint(f"  Ctrl-C again within {_SECOND_PRESS_S:g} s cancels it")
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._pressed.wait(), _SECOND_PRESS_S)
+            async with asyncio.timeout(_SECOND_PRESS_S):
+                await self._pressed.wait()
             self._pressed.clear()
             await client.cancel_run(self._run.id, reason=_PERSON)
             self._output.error(f"run {self._run.id} was asked to stop")
