@@ -11,7 +11,17 @@ ensure_environment() {
       "uv's own words are above; 'uv lock' helps when pyproject.toml has changed"
   # An active environment of somebody else must not win over this checkout's own.
   unset VIRTUAL_ENV
+  # Tests of the templates call uv by its name.
+  have uv || PATH="$(dirname "$(uv_program)"):$PATH"
   export PATH="$ROOT/.venv/bin:$PATH"
+}
+
+uv_program() {
+  if [[ ${UV[0]} == python3 ]]; then
+    python3 -c 'import uv; print(uv.find_uv_bin())'
+  else
+    printf '%s' "${UV[0]}"
+  fi
 }
 
 find_uv() {
