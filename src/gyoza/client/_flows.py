@@ -56,9 +56,6 @@ def may_repeat(error: GyozaError, *, repeatable: bool) -> bool:
     """
     if isinstance(error, ConnectFailed):
         return True
-    # The first of two equal requests is still being carried out: its answer comes soon.
-    if isinstance(error, ResponseError) and error.code == "IDEMPOTENCY_IN_FLIGHT":
-        return True
     return repeatable and error.is_retryable
 
 

@@ -276,13 +276,6 @@ class SessionSuperseded(ServerError):
     title = "The worker's session is over"
 
 
-class StaleAttempt(ServerError):
-    """The attempt is over, or was given to another worker: stop and discard."""
-
-    code = "STALE_ATTEMPT"
-    title = "The attempt is not current"
-
-
 class IdempotencyMismatch(ServerError):
     """An Idempotency-Key came back with another request."""
 

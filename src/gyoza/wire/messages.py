@@ -461,7 +461,7 @@ class ReportAnswer(Message):
     """The answer to one report item.
 
     Attributes:
-        status: OK (also for repeats), STALE (`STALE_ATTEMPT`: stop and discard), GAP (send again
+        status: OK (also for repeats), STALE (stop and discard), GAP (send again
             from `expected_event_seq` or `expected_log_seq`), INVALID (`detail` says what).
     """
 

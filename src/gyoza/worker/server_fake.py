@@ -233,7 +233,7 @@ class FakeServer:
         answer = ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
         attempt = self.attempts.get((item.run_id, item.fence))
         if attempt is None or attempt.is_stale or attempt.assignment.token != item.token:
-            answer.status, answer.detail = "STALE", "STALE_ATTEMPT"
+            answer.status, answer.detail = "STALE", "the attempt is over"
         elif attempt.refusals:
             answer.status, answer.detail = "INVALID", attempt.refusals.pop(0)
         elif _has_gap(attempt, item):

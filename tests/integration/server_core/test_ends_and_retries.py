@@ -390,13 +390,13 @@ def test_outputs_and_events_are_refused_while_a_worker_holds_the_run(world: Worl
         world.do(lambda uow: runs.add_event(uow, run.id, note))
     patch = PatchRun(outputs={"a": 1})
     with pytest.raises(RunHeld):
-        world.do(lambda uow: runs.patch_run(uow, run.id, patch, world.outside))
+        world.do(lambda uow: runs.patch_run(uow, run.id, patch))
 
 
 def test_a_higher_priority_overtakes_what_waits(world: World) -> None:
     first, second = world.submit(), world.submit()
     patch = PatchRun(priority=90)
-    world.do(lambda uow: runs.patch_run(uow, second.id, patch, world.outside))
+    world.do(lambda uow: runs.patch_run(uow, second.id, patch))
     world.worker(cpu=1)
 
     assert world.dispatch() == [second.id]

@@ -101,12 +101,6 @@ def test_a_submit_is_repeated_under_the_same_key() -> None:
     assert again.request.headers["Idempotency-Key"] == "key-1"
 
 
-def test_a_request_still_in_flight_is_asked_for_again() -> None:
-    fed = Fed(_flows.perform(GET, STEADY))
-
-    assert isinstance(fed.give(problem(409, "IDEMPOTENCY_IN_FLIGHT")), Sleep)
-
-
 def test_pages_are_read_only_when_they_are_needed() -> None:
     fed = Fed(_flows.emit_pages(lambda token: _calls.list_runs([], token), STEADY))
     page = {"items": [a_run().to_dict()], "next_page_token": "more"}

@@ -48,7 +48,6 @@ STATUSES: Final[Mapping[str, int]] = {
     "OP_ARCHIVED": 409,
     "WORKER_BUSY": 409,
     "SESSION_SUPERSEDED": 409,
-    "STALE_ATTEMPT": 409,
     "INTERNAL": 500,
     "STORE_UNAVAILABLE": 503,
     "SHUTTING_DOWN": 503,

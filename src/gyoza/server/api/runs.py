@@ -153,10 +153,7 @@ async def get_run(call: Call) -> Response:
 async def patch_run(call: Call) -> Response:
     """Change a run's priority or outputs, or cancel or retry it by its state."""
     command = await call.message(PatchRun)
-    outside = call.server.outside
-    run = await call.server.store.write(
-        lambda uow: runs.patch_run(uow, call.path("id"), command, outside)
-    )
+    run = await call.server.store.write(lambda uow: runs.patch_run(uow, call.path("id"), command))
     return json_answer(run_document(run))
 
 

@@ -171,12 +171,7 @@ def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
     return cut_page(found, query.page.limit, uow.runs.position)
 
 
-def patch_run(
-    uow: UnitOfWork,
-    run_id: str,
-    command: PatchRun,
-    outside: Outside,  # noqa: ARG001 - the routers' contract, like every verb that may retry
-) -> OpRun:
+def patch_run(uow: UnitOfWork, run_id: str, command: PatchRun) -> OpRun:
     """Change a run's priority or outputs, or cancel or retry it by its state.
 
     Raises:
