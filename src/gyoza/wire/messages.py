@@ -258,6 +258,9 @@ class Register(Message):
     Attributes:
         worker_id: The identity kept in the worker's state folder, `wrk_...`.
         session_id: New at each process start.
+        begun: Attempts that this worker's journal knows to be begun and not ended, whether or not a
+            container was found for them. One that is neither here nor among `containers` nor held
+            by a live session is closed by the server.
     """
 
     worker_id: str
@@ -271,13 +274,29 @@ class Register(Message):
     runtime: str = "docker"
     tags: dict[str, str] = {}
     containers: list[ContainerReport] = []
+    begun: list[Held] = []
 
 
 class Verdict(Message):
-    """What to do with a container found at start."""
+    """What to do with a container found at start.
+
+    Attributes:
+        verdict: ADOPT (it runs and its attempt is this worker's: go on with it), FINISH (it has
+            ended or was never started, the attempt is this worker's: report what became of it),
+            STOP (remove it, report nothing), LIMBO (the server does not know it: touch nothing and
+            ask again at the next registration; after ten minutes it is STOP).
+        why: For people and logs.
+        assignment: For ADOPT and FINISH: the attempt as a claim would hand it over.
+        next_event_seq: The first event number of this attempt the server has not got.
+        next_log_seq: The same of log pieces.
+    """
 
     name: str
     verdict: Literal["ADOPT", "FINISH", "STOP", "LIMBO"]
+    why: str = ""
+    assignment: Assignment | None = None
+    next_event_seq: int = 1
+    next_log_seq: int = 1
 
 
 class Registered(Message):
