@@ -143,13 +143,23 @@ class VersionNotFound(ServerError):
 
 
 class RunNotFound(ServerError):
-    """No run has this id, or starts with this prefix."""
+    """No run has this id, or starts with this prefix.
+
+    Args:
+        run_id: As it was asked for.
+        min_chars: Set when it is too short to be looked for: the fewest that are enough.
+    """
 
     code = "RUN_NOT_FOUND"
     title = "No such run"
 
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"no run {run_id!r}; it may have been pruned after its retention time")
+    def __init__(self, run_id: str, *, min_chars: int | None = None) -> None:
+        why = (
+            "it may have been pruned after its retention time; `gyoza ps --all` lists what there is"
+        )
+        if min_chars is not None:
+            why = f"the beginning of an id needs at least {min_chars} characters (run_...)"
+        super().__init__(f"no run {run_id!r}; {why}")
 
 
 class WorkerNotFound(ServerError):

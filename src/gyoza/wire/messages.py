@@ -556,5 +556,7 @@ def _as_strict_error(
 def _nearest(text: str, kind: type[msgspec.Struct]) -> str:
     _, _, rest = text.partition("unknown field `")
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
-    close = difflib.get_close_matches(rest.rstrip("`"), names, n=1) if rest else []
+    given = rest.rstrip("`")
+    longer = [name for name in names if given and name.startswith(f"{given}_")]
+    close = difflib.get_close_matches(given, names, n=1) or longer
     return f"; did you mean `{close[0]}`?" if close else ""

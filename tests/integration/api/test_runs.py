@@ -235,3 +235,10 @@ async def test_a_waiting_run_says_why_it_waits(api: Api) -> None:
 
     assert (answer["run_id"], answer["state"]) == (run["id"], "PENDING")
     assert answer["summary"]
+
+
+async def test_a_beginning_of_an_id_that_is_too_short_is_told_so(api: Api) -> None:
+    answer = await api.get("/runs/run_0")
+
+    assert answer.status_code == 404
+    assert "at least 8 characters" in answer.json()["detail"]

@@ -198,3 +198,12 @@ async def test_a_stopping_server_ends_its_streams_without_end(api: Api, path: st
 
     assert answer.status_code == 200
     assert events_of(answer.text) == []
+
+
+async def test_logs_of_an_attempt_that_never_was_are_refused(api: Api) -> None:
+    run = await api.new_run()
+
+    answer = await api.get(f"/runs/{run['id']}/logs?attempt=4")
+
+    assert answer.status_code == 422
+    assert "the run has 1 attempt, none is 4" in answer.text

@@ -23,6 +23,11 @@ def test_a_misspelt_field_is_answered_with_the_nearest_name() -> None:
         messages.decode(b'{"priorty": 1}', messages.SubmitRun)
 
 
+def test_the_first_word_of_a_field_is_answered_with_the_whole() -> None:
+    with pytest.raises(StrictJsonError, match="did you mean `op_definition`"):
+        messages.decode(b'{"op": "wordcount"}', messages.SubmitRun)
+
+
 def test_a_worker_message_from_a_newer_version_is_understood() -> None:
     heartbeat = messages.decode(b'{"session_id": "s", "mood": "good"}', messages.Heartbeat)
 

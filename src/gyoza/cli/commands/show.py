@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gyoza.models import OpAttempt, OpRun
 
 _SHOWN_EVENTS = 10
+_SHOWN_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +136,7 @@ def _row(attempt: OpAttempt) -> tuple[str, ...]:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) if value else ""
+    text = json.dumps(value, ensure_ascii=False, indent=2) if value else ""
+    hidden = len(text) - _SHOWN_CHARS
+    # Whoever looks at a run wants its state on the screen, not a book that it was given.
+    return text if hidden <= 0 else f"{text[:_SHOWN_CHARS]} ... ({hidden} more; --json has all)"

@@ -69,7 +69,7 @@ async def list_logs(call: Call) -> Response:
     """List what an attempt wrote, as JSON or text, or follow it until the run is over."""
     query = call.query(LogsQuery)
     run = await _run(call)
-    attempt = query.attempt or run.current_attempt.attempt
+    attempt = _attempt_of(run, query.attempt)
     if call.accepts(event_streams.MEDIA_TYPE):
         resumed = _last_event_id(call, parts=2)
         # Who resumes has had the tail, and now wants what came behind it.
@@ -187,6 +187,15 @@ class LogFollower:
             limit=_PORTION,
         )
         return found, run
+
+
+def _attempt_of(run: OpRun, asked: int | None) -> int:
+    had = len(run.attempts)
+    if asked is not None and asked > had:
+        many = "1 attempt" if had == 1 else f"{had} attempts"
+        fault = Fault(pointer="attempt", message=f"the run has {many}, none is {asked}")
+        raise InvalidRequest([fault])
+    return asked or run.current_attempt.attempt
 
 
 async def _log_text(

@@ -331,7 +331,7 @@ def explain_run(uow: UnitOfWork, run_id: str, outside: Outside) -> JsonObject:
 
 def _whole_id(uow: UnitOfWork, id_or_prefix: str) -> str:
     if len(id_or_prefix) < MIN_PREFIX_CHARS:
-        raise RunNotFound(id_or_prefix)
+        raise RunNotFound(id_or_prefix, min_chars=MIN_PREFIX_CHARS)
     ids = uow.runs.ids_with_prefix(id_or_prefix)
     if not ids:
         raise RunNotFound(id_or_prefix)
