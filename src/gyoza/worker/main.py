@@ -118,6 +118,7 @@ def assemble(
         container_gid=gid,
         starting=asyncio.Semaphore(STARTS_PER_CORE * (os.cpu_count() or 1)),
         draw=draw,
+        dev_sources=settings.dev_sources,
     )
     agent = Agent(
         services,

@@ -30,6 +30,8 @@ class WorkerSettings(BaseSettings):
         gpus: VRAM in megabytes of each GPU to offer, written `24576,24576`.
         docker_host: The engine's address; "" for its usual socket.
         runtime: What runs the containers.
+        dev_sources: Folder in which `gyoza dev` says which versions of ops see which sources of
+            this machine; it sets this for its own worker.
         log_level: From debug to error.
     """
 
@@ -47,6 +49,7 @@ class WorkerSettings(BaseSettings):
     gpus: Annotated[list[int], NoDecode] = Field(default=[], validation_alias="GYOZA_GPUS")
     docker_host: str = Field(default="", validation_alias="GYOZA_DOCKER_HOST")
     runtime: str = Field(default="docker", pattern="^docker$")
+    dev_sources: Path | None = None
     log_level: str = Field(default="info", validation_alias="GYOZA_LOG_LEVEL")
 
     @field_validator("tags", mode="before")

@@ -30,6 +30,7 @@ class Services:
         starting: Limits how many containers are being started at one time.
         image_locks: One per image, so that it is pulled once.
         draw: Jitter of pauses.
+        dev_sources: Where `gyoza dev` says which versions see which sources; None for nowhere.
         cluster_id: As the server names itself; "" before registration.
         server_ahead_us: How far the server's clock is ahead of ours; deadlines are by the server's.
     """
@@ -45,6 +46,7 @@ class Services:
     container_gid: int
     starting: asyncio.Semaphore
     draw: random.Random
+    dev_sources: Path | None = None
     cluster_id: str = ""
     server_ahead_us: int = 0
     image_locks: defaultdict[str, asyncio.Lock] = field(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from gyoza.models.timestamps import format_time
 from gyoza.op import protocol
 from gyoza.worker.execution.context import ExecutionContext
+from gyoza.worker.execution.dev_sources import source_mounts
 from gyoza.worker.execution.labels import labels
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import WorkFolder
@@ -99,6 +100,7 @@ class StartContainer:
         deadline = format_time(min(ends)) if ends else None
         context.env_vars.update(variables(context, deadline))
         context.volumes[:] = mounts(context.folder, has_network=context.settings.network)
+        context.volumes += source_mounts(self._services.dev_sources, context.assignment)
         context.folder.write_in(protocol.CONTEXT_FILE, description(context, deadline))
 
     def _spec(self, context: ExecutionContext) -> ContainerSpec:
