@@ -15,6 +15,7 @@ from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from gyoza.server.use_cases.schema_patterns import LinearValidator, pattern_faults
 from gyoza.wire.messages import Fault, JsonObject
 from gyoza.wire.strict_json import pointer_of
 
@@ -42,7 +43,7 @@ def schema_faults(schema: JsonObject, at: str) -> list[Fault]:
         return [_fault(error, at)]
     return [
         Fault(pointer=at + pointer, message=message)
-        for pointer, message in _reference_faults(schema)
+        for pointer, message in (*_reference_faults(schema), *pattern_faults(schema))
     ]
 
 
@@ -54,8 +55,7 @@ def value_faults(schema: JsonObject, value: Any, at: str) -> list[Fault]:
         value: Any JSON value.
         at: JSON pointer to the value in its document.
     """
-    # The library's stubs leave these types open.
-    validator: Any = Draft202012Validator(schema, registry=_NOTHING_ELSE)
+    validator = LinearValidator(schema, registry=_NOTHING_ELSE)
     try:
         errors: list[ValidationError] = list(validator.iter_errors(value))
     except RecursionError:

@@ -55,3 +55,53 @@ def test_a_huge_value_is_not_repeated_in_the_message() -> None:
     (fault,) = value_faults({"type": "integer"}, "x" * 100_000, "/v")
 
     assert len(fault.message) < 400
+
+
+def test_an_expression_that_backtracks_for_ever_elsewhere_is_matched_at_once() -> None:
+    catastrophe = "^(a+)+$"
+    schema: dict[str, Any] = {
+        "pattern": catastrophe,
+        "patternProperties": {catastrophe: {"type": "integer"}},
+        "additionalProperties": {"pattern": catastrophe},
+    }
+    hostile = "a" * 50_000 + "!"
+
+    assert len(value_faults(schema, hostile, "/v")) == 1
+    assert len(value_faults(schema, {hostile: hostile}, "/v")) == 1
+
+
+@pytest.mark.parametrize("expression", ["(?=a)b", r"(a)\1", "(?<!x)y"])
+def test_an_expression_that_needs_backtracking_is_refused_by_name(expression: str) -> None:
+    schema = {"properties": {"a": {"patternProperties": {expression: {}}}}}
+
+    (fault,) = schema_faults(schema, "/s")
+
+    assert fault.pointer.startswith("/s/properties/a/patternProperties/")
+    assert "back-references are not supported" in fault.message
+
+
+def test_data_that_looks_like_a_schema_is_not_read_as_one() -> None:
+    schema = {"const": {"pattern": "(?=a)"}, "properties": {"pattern": {"type": "string"}}}
+
+    assert schema_faults(schema, "/s") == []
+
+
+def test_names_that_no_rule_expects_are_refused() -> None:
+    schema: dict[str, Any] = {
+        "properties": {"a": True},
+        "patternProperties": {"^x-": {"type": "integer"}},
+        "additionalProperties": False,
+    }
+
+    faults = value_faults(schema, {"a": 1, "x-b": "no", "c": 2}, "/v")
+
+    assert [(fault.pointer, fault.message) for fault in faults] == [
+        ("/v/x-b", "'no' is not of type 'integer'"),
+        ("/v", "Additional properties are not allowed ('c' was unexpected)"),
+    ]
+
+
+def test_expressions_on_names_and_unevaluated_names_are_not_taken_together() -> None:
+    schema = {"unevaluatedProperties": False, "patternProperties": {"a": {}}}
+
+    assert [fault.pointer for fault in schema_faults(schema, "/s")] == ["/s/unevaluatedProperties"]
