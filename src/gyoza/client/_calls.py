@@ -7,7 +7,7 @@ repeats anything or knows time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
@@ -29,6 +29,7 @@ from gyoza.wire.messages import (
     LogChunk,
     PatchRun,
     PutDefinition,
+    RollBack,
     SubmitRun,
     WorkerView,
     convert,
@@ -68,11 +69,14 @@ class PageOf(Generic[T]):
 # --- definitions -----------------------------------------------------------------------------
 
 
-def put_definition(op: OpDefinition) -> Call[OpDefinition]:
-    """Register a version of an op."""
+def put_definition(op: OpDefinition, *, dry_run: bool = False) -> Call[OpDefinition]:
+    """Register a version of an op, or only have it checked."""
     sent = {k: v for k, v in op.to_dict().items() if k not in _ANSWERED_BY_THE_SERVER}
     body = convert(sent, PutDefinition)
-    return Call(_json("PUT", "/definitions", body), _answers.definition)
+    request = _json("PUT", "/definitions", body)
+    if dry_run:
+        request = replace(request, query=(("dry_run", "true"),))
+    return Call(request, _answers.definition)
 
 
 def get_definition(name: str, version: str | None) -> Call[OpDefinition]:
@@ -95,6 +99,18 @@ def list_versions(name: str) -> Call[PageOf[OpDefinition]]:
     """Read all versions of an op, newest first."""
     path = _path("definitions", name, "versions")
     return Call(Request("GET", path), _page_of(OpDefinition.from_dict))
+
+
+def definition_schema(name: str, version: str | None) -> Call[JsonObject]:
+    """Read the JSON Schemas of an op's inputs and outputs."""
+    query = () if version is None else (("version", version),)
+    return Call(Request("GET", _path("definitions", name, "schema"), query), _answers.document)
+
+
+def roll_back_definition(name: str, version: str | None, key: str) -> Call[OpDefinition]:
+    """Make an earlier version of an op the current one."""
+    path = f"/definitions/{_quoted(name)}/rollback"
+    return Call(_json("POST", path, RollBack(version=version), key), _answers.definition)
 
 
 def archive_definition(name: str) -> Call[None]:

@@ -91,14 +91,18 @@ class GyozaClient:
 
     # --- definitions -------------------------------------------------------------------------
 
-    def upsert_definition(self, op: OpDefinition) -> OpDefinition:
+    def upsert_definition(self, op: OpDefinition, *, dry_run: bool = False) -> OpDefinition:
         """Register a version of an op and make it the current one.
+
+        Args:
+            op: The version.
+            dry_run: Whether to be refused what would be refused, and to change nothing.
 
         Raises:
             InvalidInput: The definition is not acceptable; `faults` says what and where.
             Conflict: The version is registered with other content.
         """
-        return self._perform(_calls.put_definition(op))
+        return self._perform(_calls.put_definition(op, dry_run=dry_run))
 
     def get_definition(self, name: str, version: str | None = None) -> OpDefinition:
         """Return an op's definition.
@@ -131,6 +135,33 @@ class GyozaClient:
             NotFound: No such op.
         """
         return self._perform(_calls.list_versions(name)).items
+
+    def roll_back_definition(self, name: str, version: str | None = None) -> OpDefinition:
+        """Make an earlier version of an op the current one and return it.
+
+        Runs that were submitted keep their version.
+
+        Args:
+            name: Op id.
+            version: None is the one registered before the current one.
+
+        Raises:
+            NotFound: No such op, or no such version of it.
+            Conflict: The op is archived, or no version is earlier.
+        """
+        return self._perform(_calls.roll_back_definition(name, version, _new_key()))
+
+    def definition_schema(self, name: str, version: str | None = None) -> JsonObject:
+        """Return an op's `inputs` and `outputs`, each as one JSON Schema (draft 2020-12).
+
+        Args:
+            name: Op id.
+            version: None is the current one.
+
+        Raises:
+            NotFound: No such op, or no such version of it.
+        """
+        return self._perform(_calls.definition_schema(name, version))
 
     def archive_definition(self, name: str) -> None:
         """Let an op take no new runs; putting a version brings it back.

@@ -138,7 +138,7 @@ class VersionNotFound(ServerError):
 
     def __init__(self, op_id: str, version: str) -> None:
         super().__init__(
-            f"op {op_id!r} has no version {version!r}; `gyoza op show {op_id}` shows the newest"
+            f"op {op_id!r} has no version {version!r}; `gyoza op versions {op_id}` lists them"
         )
 
 
@@ -206,6 +206,19 @@ class VersionConflict(ServerError):
         super().__init__(
             f"{op_id} {version} is registered with another {', '.join(fields)}; a registered "
             "version never changes: give the new content a new version"
+        )
+
+
+class NoEarlierVersion(ServerError):
+    """There is nothing to go back to."""
+
+    code = "NO_EARLIER_VERSION"
+    title = "The op has no earlier version"
+
+    def __init__(self, op_id: str, version: str) -> None:
+        super().__init__(
+            f"{op_id} {version} is current and was registered first; name a later version, or "
+            f"see `gyoza op versions {op_id}`"
         )
 
 

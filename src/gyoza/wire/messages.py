@@ -56,6 +56,12 @@ class PutDefinition(Request):
     updatedAt: str | None = None
 
 
+class RollBack(Request):
+    """Make an earlier version of an op the current one; null is the one registered before it."""
+
+    version: str | None = None
+
+
 class SubmitRun(Request):
     """Ask for one run: of a definition (`op_definition`) or of an image, never both.
 

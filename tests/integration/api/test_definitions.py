@@ -110,3 +110,118 @@ async def test_every_fault_of_a_definition_is_named_at_once(api: Api) -> None:
     pointers = {fault["pointer"] for fault in answer.json()["errors"]}
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_INPUT")
     assert {"/id", "/image"} <= pointers
+
+
+async def test_a_dry_run_answers_and_stores_nothing(api: Api) -> None:
+    checked = await api.put("/definitions?dry_run=true", an_op())
+
+    assert (checked.status_code, checked.json()["version"]) == (200, "1")
+    assert (await api.get("/definitions/wordcount")).status_code == 404
+
+
+async def test_a_dry_run_leaves_the_current_version_current(api: Api) -> None:
+    await api.put("/definitions", an_op())
+    await api.put("/definitions", an_op(version="2"))
+
+    again = await api.put("/definitions?dry_run=true", an_op())
+
+    assert (again.status_code, again.json()["version"]) == (200, "1")
+    assert (await api.get("/definitions/wordcount")).json()["version"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"image": "example/wordcount:2"}, "VERSION_CONFLICT"),
+        ({"version": "2", "id": "Not An Id"}, "INVALID_INPUT"),
+        ({"version": "2", "constraints": {"cpu": 0}}, "INVALID_INPUT"),
+        ({"version": "2", "execution": {"warm": {}}}, "INVALID_INPUT"),
+        ({"version": "2", "input_specs": {"n": {"type": "int", "default": "x"}}}, "INVALID_INPUT"),
+    ],
+)
+async def test_a_dry_run_is_refused_what_registering_is_refused(
+    api: Api, members: dict[str, Any], code: str
+) -> None:
+    await api.put("/definitions", an_op())
+
+    dry = await api.put("/definitions?dry_run=true", an_op(**members))
+    wet = await api.put("/definitions", an_op(**members))
+
+    assert dry.json()["code"] == wet.json()["code"] == code
+    assert dry.json()["detail"] == wet.json()["detail"]
+
+
+async def three_versions(api: Api) -> None:
+    for version in ("1", "2", "3"):
+        await api.put("/definitions", an_op(version=version))
+
+
+async def test_rolling_back_goes_to_the_version_before_and_on_from_there(api: Api) -> None:
+    await three_versions(api)
+
+    steps = [await api.post("/definitions/wordcount/rollback") for _ in range(3)]
+
+    assert [step.status_code for step in steps] == [200, 200, 409]
+    assert [step.json()["version"] for step in steps[:2]] == ["2", "1"]
+    assert steps[2].json()["code"] == "NO_EARLIER_VERSION"
+    assert (await api.get("/definitions/wordcount")).json()["version"] == "1"
+
+
+async def test_rolling_back_to_a_named_version_makes_it_current_whichever_it_is(api: Api) -> None:
+    await three_versions(api)
+
+    back = await api.post("/definitions/wordcount/rollback", {"version": "1"})
+    forth = await api.post("/definitions/wordcount/rollback", {"version": "3"})
+    run = (await api.post("/runs", {"op_definition": "wordcount"})).json()
+
+    assert (back.json()["version"], forth.json()["version"]) == ("1", "3")
+    assert run["op_version"] == "3"
+
+
+async def test_a_repeated_rollback_with_the_same_key_goes_back_once(api: Api) -> None:
+    await three_versions(api)
+    key = {"Idempotency-Key": "one"}
+
+    answers = [await api.post("/definitions/wordcount/rollback", {}, headers=key) for _ in range(2)]
+
+    assert [answer.json()["version"] for answer in answers] == ["2", "2"]
+
+
+async def test_an_unknown_or_archived_op_is_not_rolled_back(api: Api) -> None:
+    await three_versions(api)
+    unknown = await api.post("/definitions/nothing/rollback")
+    no_version = await api.post("/definitions/wordcount/rollback", {"version": "9"})
+    await api.delete("/definitions/wordcount")
+    archived = await api.post("/definitions/wordcount/rollback")
+
+    codes = [answer.json()["code"] for answer in (unknown, no_version, archived)]
+    assert codes == ["OP_NOT_FOUND", "VERSION_NOT_FOUND", "OP_ARCHIVED"]
+
+
+async def test_the_schema_of_a_version_says_what_goes_in_and_what_comes_out(api: Api) -> None:
+    await api.put("/definitions", an_op(input_specs={"a": {"type": "int"}}))
+    await api.put(
+        "/definitions",
+        an_op(
+            version="2",
+            input_specs={"b": {"type": "string", "schema": {"minLength": 2}}},
+            output_specs={"n": {"type": "integer", "description": "How many."}},
+        ),
+    )
+
+    first = (await api.get("/definitions/wordcount/schema?version=1")).json()
+    latest = (await api.get("/definitions/wordcount/schema")).json()
+
+    assert (first["version"], list(first["inputs"]["properties"])) == ("1", ["a"])
+    assert (latest["id"], latest["version"]) == ("wordcount", "2")
+    assert latest["inputs"]["properties"] == {"b": {"type": "string", "minLength": 2}}
+    assert latest["inputs"]["required"] == ["b"]
+    assert latest["outputs"]["properties"]["n"]["description"] == "How many."
+
+
+async def test_an_unknown_version_has_no_schema(api: Api) -> None:
+    await api.put("/definitions", an_op())
+
+    answer = await api.get("/definitions/wordcount/schema?version=7")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "VERSION_NOT_FOUND")

@@ -6,11 +6,19 @@ from typing import Final
 
 from starlette.responses import Response
 
-from gyoza.server.api.documents import DefinitionDocument, DefinitionPage
+from gyoza.models.spec_schemas import inputs_schema, outputs_schema
+from gyoza.server.api.documents import DefinitionDocument, DefinitionPage, DefinitionSchema
 from gyoza.server.api.operations import Answer, Call, Operations, json_answer
-from gyoza.server.api.queries import DefinitionsQuery, page_query
-from gyoza.server.use_cases import definitions
-from gyoza.wire.messages import PutDefinition
+from gyoza.server.api.queries import (
+    DefinitionsQuery,
+    PutDefinitionQuery,
+    SchemaQuery,
+    page_query,
+)
+from gyoza.server.api.runs import once
+from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases import definitions, idempotency
+from gyoza.wire.messages import PutDefinition, RollBack
 
 OPERATIONS: Final = Operations("definitions")
 
@@ -21,14 +29,21 @@ OPERATIONS: Final = Operations("definitions")
     "putDefinition",
     {
         201: Answer("A new version.", DefinitionDocument),
-        200: Answer("The same bytes again.", DefinitionDocument),
+        200: Answer("The same bytes again, or a dry run.", DefinitionDocument),
     },
     body=PutDefinition,
+    query=PutDefinitionQuery,
     problems=("INVALID_INPUT", "VERSION_CONFLICT"),
 )
 async def put_definition(call: Call) -> Response:
     """Register a version of an op and make it the latest."""
+    dry_run = call.query(PutDefinitionQuery).dry_run
     command = await call.message(PutDefinition)
+    if dry_run:
+        checked, _ = await call.server.store.read(
+            lambda uow: definitions.check_definition(uow, command)
+        )
+        return json_answer(checked.to_dict())
     definition, created = await call.server.store.write(
         lambda uow: definitions.put_definition(uow, command)
     )
@@ -95,6 +110,51 @@ async def get_version(call: Call) -> Response:
         lambda uow: definitions.get_definition(uow, call.path("id"), call.path("version"))
     )
     return json_answer(found.to_dict())
+
+
+@OPERATIONS.on(
+    "GET",
+    "/definitions/{id}/schema",
+    "getDefinitionSchema",
+    {200: Answer("What goes in and what comes out.", DefinitionSchema)},
+    query=SchemaQuery,
+    problems=("OP_NOT_FOUND", "VERSION_NOT_FOUND"),
+)
+async def get_schema(call: Call) -> Response:
+    """Show an op's inputs and outputs as JSON Schemas."""
+    version = call.query(SchemaQuery).version
+    found = await call.server.store.read(
+        lambda uow: definitions.get_definition(uow, call.path("id"), version)
+    )
+    schema = DefinitionSchema(
+        found.id,
+        found.version,
+        inputs_schema(found.input_specs),
+        outputs_schema(found.output_specs),
+    )
+    return json_answer(schema)
+
+
+@OPERATIONS.on(
+    "POST",
+    "/definitions/{id}/rollback",
+    "rollBackDefinition",
+    {200: Answer("The version that is current now.", DefinitionDocument)},
+    body=RollBack,
+    body_optional=True,
+    problems=("OP_NOT_FOUND", "VERSION_NOT_FOUND", "OP_ARCHIVED", "NO_EARLIER_VERSION"),
+    idempotent=True,
+)
+async def roll_back(call: Call) -> Response:
+    """Make an earlier version the current one; what was submitted runs on as it was."""
+    command = await call.message(RollBack)
+
+    def effect(uow: UnitOfWork) -> idempotency.Answer:
+        current = definitions.roll_back(uow, call.path("id"), command.version)
+        return idempotency.Answer(200, current.to_dict())
+
+    answer, headers = await once(call, command, effect)
+    return json_answer(answer.body, answer.status, headers)
 
 
 @OPERATIONS.on(

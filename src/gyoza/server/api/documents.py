@@ -134,6 +134,15 @@ class DefinitionDocument(msgspec.Struct):
     execution: Json | UnsetType = UNSET
 
 
+class DefinitionSchema(msgspec.Struct):
+    """An op's inputs and outputs as one JSON Schema (draft 2020-12) each."""
+
+    id: str
+    version: str
+    inputs: Json
+    outputs: Json
+
+
 class PageOf(msgspec.Struct, Generic[T]):
     """One page of a list; `next_page_token` is "" at the end."""
 

@@ -41,6 +41,7 @@ STATUSES: Final[Mapping[str, int]] = {
     "METHOD_NOT_ALLOWED": 405,
     "AMBIGUOUS_ID": 409,
     "VERSION_CONFLICT": 409,
+    "NO_EARLIER_VERSION": 409,
     "RUN_ENDED": 409,
     "RUN_NOT_ENDED": 409,
     "RUN_COMPLETED": 409,

@@ -43,6 +43,18 @@ class Paged(Query):
     page_token: PageToken = ""
 
 
+class PutDefinitionQuery(Query):
+    """How to register."""
+
+    dry_run: Annotated[bool, Meta(description="Only check; nothing is stored.")] = False
+
+
+class SchemaQuery(Query):
+    """Which version's schema."""
+
+    version: Annotated[str | None, Meta(description="Default the current.")] = None
+
+
 class DefinitionsQuery(Paged):
     """Which ops to list."""
 

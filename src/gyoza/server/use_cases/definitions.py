@@ -1,11 +1,18 @@
-"""Registering, reading and archiving op definitions; what makes one acceptable is in `op_rules`."""
+"""Registering, reading, rolling back and archiving ops; what makes one acceptable is in `op_rules`."""
 
 from __future__ import annotations
 
 import json
 
 from gyoza.models import OpDefinition
-from gyoza.server.errors import InvalidInput, OpNotFound, VersionConflict, VersionNotFound
+from gyoza.server.errors import (
+    InvalidInput,
+    NoEarlierVersion,
+    OpArchived,
+    OpNotFound,
+    VersionConflict,
+    VersionNotFound,
+)
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.op_rules import definition_from
 from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
@@ -25,18 +32,56 @@ def put_definition(uow: UnitOfWork, command: PutDefinition) -> tuple[OpDefinitio
         InvalidInput: With every fault of the document as a JSON pointer.
         VersionConflict: The version is registered with other content.
     """
+    definition, is_new = check_definition(uow, command)
+    if is_new:
+        uow.definitions.add(definition)
+    else:
+        uow.definitions.make_current(definition.id, definition.version)
+    return definition, is_new
+
+
+def check_definition(uow: UnitOfWork, command: PutDefinition) -> tuple[OpDefinition, bool]:
+    """Return what `put_definition` would, with all its refusals, and store nothing.
+
+    Raises:
+        InvalidInput: With every fault of the document as a JSON pointer.
+        VersionConflict: The version is registered with other content.
+    """
     definition, faults = definition_from(command, uow.now())
     if definition is None:
         raise InvalidInput(faults)
     known = uow.definitions.find(definition.id, definition.version)
     if known is None:
-        uow.definitions.add(definition)
         return definition, True
     differing = _differing_fields(known, definition)
     if differing:
         raise VersionConflict(definition.id, definition.version, differing)
-    uow.definitions.make_current(definition.id, definition.version)
     return known, False
+
+
+def roll_back(uow: UnitOfWork, op_id: str, version: str | None) -> OpDefinition:
+    """Make a registered version the current one; runs that were submitted keep theirs.
+
+    Args:
+        uow: The unit of work.
+        op_id: Op id.
+        version: None is the one registered before the current one.
+
+    Returns:
+        The version that is current now.
+
+    Raises:
+        OpNotFound: No op has this id.
+        VersionNotFound: The op has no such version.
+        OpArchived: The op takes no runs, whatever its version.
+        NoEarlierVersion: The current version was registered first.
+    """
+    wanted = version if version is not None else _version_before(list_versions(uow, op_id), uow)
+    found = get_definition(uow, op_id, wanted)
+    if uow.definitions.is_archived(op_id):
+        raise OpArchived(op_id)
+    uow.definitions.make_current(op_id, found.version)
+    return found
 
 
 def get_definition(uow: UnitOfWork, op_id: str, version: str | None = None) -> OpDefinition:
@@ -89,6 +134,16 @@ def archive_definition(uow: UnitOfWork, op_id: str) -> None:
     if not uow.definitions.exists(op_id):
         raise OpNotFound(op_id)
     uow.definitions.archive(op_id)
+
+
+def _version_before(newest_first: list[OpDefinition], uow: UnitOfWork) -> str:
+    op_id = newest_first[0].id
+    current = get_definition(uow, op_id).version
+    versions = [definition.version for definition in newest_first]
+    earlier = versions[versions.index(current) + 1 :]
+    if not earlier:
+        raise NoEarlierVersion(op_id, current)
+    return earlier[0]
 
 
 def _differing_fields(known: OpDefinition, given: OpDefinition) -> list[str]:
