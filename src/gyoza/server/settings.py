@@ -50,6 +50,8 @@ class Settings(BaseSettings):
             that workers could not reach it either.
         amnesty_s: After start or such a gap no lease expires for so many seconds: a full lease and
             half of one for the reconnects.
+        limbo_s: A container whose run the database does not know is left alone for so many seconds:
+            time to notice that the database was restored from a backup, or is the wrong one.
         rescue_interval_s: Seconds between looks for overdue and lost runs; the unit in which
             timeouts are precise.
         prune_interval_s: Seconds between prunings.
@@ -88,6 +90,7 @@ class Settings(BaseSettings):
     acknowledge_within_s: float = Field(default=30.0, gt=0)
     amnesty_after_gap_s: float = Field(default=15.0, gt=0)
     amnesty_s: float = Field(default=90.0, ge=0)
+    limbo_s: float = Field(default=600.0, ge=0)
     rescue_interval_s: float = Field(default=1.0, gt=0)
     prune_interval_s: float = Field(default=60.0, gt=0)
     prune_batch: int = Field(default=200, gt=0)

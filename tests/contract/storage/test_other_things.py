@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -173,6 +173,40 @@ class TestWorkers:
 
     def test_locking_a_worker_is_possible_whether_or_not_it_exists(self, store: Store) -> None:
         store.write_now(lambda uow: uow.workers.lock("wrk_none"))
+
+
+class TestLimbo:
+    def test_a_container_nobody_knows_is_remembered_since_it_was_first_named(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        first = clock.now()
+        store.write_now(lambda uow: uow.workers.in_limbo("wrk_1", ["a"], forget_others=True))
+        clock.advance(60)
+
+        found = store.write_now(
+            lambda uow: uow.workers.in_limbo("wrk_1", ["a", "b"], forget_others=True)
+        )
+
+        assert found == {"a": first, "b": clock.now()}
+
+    def test_only_this_workers_others_are_forgotten_and_only_when_asked(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        first = clock.now()
+        for worker_id in ("wrk_1", "wrk_2"):
+            store.write_now(
+                lambda uow, each=worker_id: uow.workers.in_limbo(each, ["a"], forget_others=True)
+            )
+        clock.advance(60)
+        store.write_now(lambda uow: uow.workers.in_limbo("wrk_2", [], forget_others=False))
+        store.write_now(lambda uow: uow.workers.in_limbo("wrk_1", [], forget_others=True))
+
+        def since(worker_id: str) -> datetime:
+            return store.write_now(
+                lambda uow: uow.workers.in_limbo(worker_id, ["a"], forget_others=True)
+            )["a"]
+
+        assert (since("wrk_1"), since("wrk_2")) == (clock.now(), first)
 
 
 class TestLogs:

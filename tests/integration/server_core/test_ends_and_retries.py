@@ -5,7 +5,7 @@ import pytest
 from gyoza.models import OpRunState
 from gyoza.server.errors import RunCompleted, RunEnded, RunHeld, RunNotEnded
 from gyoza.server.use_cases import runs, workers
-from gyoza.wire.messages import AddEvent, ContainerReport, Held, PatchRun
+from gyoza.wire.messages import AddEvent, Held, PatchRun
 from tests.integration.server_core.world import World
 
 # --- cancel ------------------------------------------------------------------------------------
@@ -329,50 +329,6 @@ def test_an_assignment_nobody_claims_goes_back(world: World) -> None:
     assert released == 1
     assert world.run(run.id).state is OpRunState.PENDING
     assert world.reserved_on(worker.id) == 0
-
-
-# --- a worker that comes back ------------------------------------------------------------------
-
-
-def test_a_restarted_worker_loses_what_it_held_and_stops_its_containers(world: World) -> None:
-    worker = world.worker()
-    run = world.submit()
-    held = worker.take()
-    container = ContainerReport(
-        name="c", run_id=run.id, attempt=1, fence=held.fence, state="running"
-    )
-
-    answer = worker.register(session="s2", containers=[container])
-
-    found = world.run(run.id)
-    assert [(each.name, each.verdict) for each in answer.verdicts] == [("c", "STOP")]
-    assert found.state is OpRunState.PENDING
-    assert found.attempts[0].reason == "WORKER_LOST"
-    assert world.reserved_on(worker.id) == 0
-
-
-def test_registering_again_by_the_same_process_loses_nothing(world: World) -> None:
-    worker = world.worker()
-    run = world.submit()
-    held = worker.take()
-    container = ContainerReport(
-        name="c", run_id=run.id, attempt=1, fence=held.fence, state="running"
-    )
-
-    answer = worker.register(session="s1", containers=[container])
-
-    assert [each.verdict for each in answer.verdicts] == ["ADOPT"]
-    assert world.run(run.id).state is OpRunState.ASSIGNED
-
-
-def test_a_restarted_worker_can_claim_what_was_assigned_to_it_before(world: World) -> None:
-    worker = world.worker()
-    run = world.submit()
-    world.dispatch()
-
-    worker.register(session="s2")
-
-    assert [each.run_id for each in worker.claim()] == [run.id]
 
 
 # --- what people may change ----------------------------------------------------------------------

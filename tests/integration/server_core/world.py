@@ -49,6 +49,7 @@ class World:
 
     def __init__(self, path: Path, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
+        self.path = path
         self.store = Store.open(path, clock=self.clock)
         seeded = Random(7)
         self.outside = Outside(
@@ -59,6 +60,11 @@ class World:
 
     def close(self) -> None:
         self.store.close()
+
+    def restart(self) -> None:
+        """End the server's process and start it again: only the database remains."""
+        self.store.close()
+        self.store = Store.open(self.path, clock=self.clock)
 
     def do(self, fn: Callable[[UnitOfWork], T]) -> T:
         return self.store.write_now(fn)
@@ -135,6 +141,7 @@ class Worker:
         cpu: int = 4,
         gpus: list[Gpu] | None = None,
         containers: list[ContainerReport] | None = None,
+        begun: list[Assignment] | None = None,
         **given: Any,
     ) -> Registered:
         self.session = session
@@ -149,6 +156,7 @@ class Worker:
             session_id=session,
             capacity=Capacity(cpu=cpu, ram_mb=8192, gpus=gpus or []),
             containers=containers or [],
+            begun=[Held(run_id=each.run_id, fence=each.fence) for each in begun or []],
             **{**neutral, **given},
         )
         world = self.world

@@ -310,6 +310,16 @@ workers: Final = Table(
     Column("last_seen_us", BigInteger, nullable=False),
 )
 
+# Containers on workers' machines whose runs this database does not know.
+limbo: Final = Table(
+    "limbo",
+    metadata,
+    Column("worker_id", _ID, nullable=False),
+    Column("name", String, nullable=False),
+    Column("since_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("worker_id", "name"),
+)
+
 logs: Final = Table(
     "logs",
     metadata,

@@ -1,7 +1,8 @@
 """Letting workers in: one identity, one machine, one live process.
 
-A new process of the same machine takes over from the one before it; a copy of a worker's state
-folder on another machine is refused, and neither touches the other's containers.
+A new process of the same machine takes over from the one before it, with its containers
+(`inventory`); a copy of a worker's state folder on another machine is refused, and neither touches
+the other's containers.
 """
 
 from __future__ import annotations
@@ -11,16 +12,14 @@ from collections import Counter
 from gyoza.server.errors import InvalidInput, SessionSuperseded, WorkerNotFound
 from gyoza.server.storage.records import WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.attempts import let_go, lose_attempt
+from gyoza.server.use_cases.inventory import settle
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.wire.messages import (
     PROTOCOL_VERSION,
-    ContainerReport,
     Fault,
     Register,
     Registered,
-    Verdict,
 )
 
 
@@ -28,7 +27,7 @@ def register(uow: UnitOfWork, command: Register, outside: Outside) -> Registered
     """Let a worker in, or let a new process of it take over from the one before.
 
     Raises:
-        SessionSuperseded: Another machine has this identity.
+        SessionSuperseded: Another machine has this identity, or this name.
         InvalidInput: Another protocol, or a capacity that makes no sense.
     """
     faults = _faults(command)
@@ -41,11 +40,11 @@ def register(uow: UnitOfWork, command: Register, outside: Outside) -> Registered
             "state folder needs an identity of its own: empty GYOZA_WORKER_STATE_DIR here, or "
             f"remove the other with `gyoza worker remove {known.id}`"
         )
+    _refuse_a_known_name(uow, command)
     uow.workers.lock(command.worker_id)
-    same_process = known is not None and known.session_id == command.session_id
-    if not same_process:
-        _close_previous_session(uow, command.worker_id, outside)
     uow.workers.save(_record(uow, command, known))
+    is_new = known is None or known.session_id != command.session_id
+    rebooted = known is not None and is_new and known.boot_id != command.boot_id
     uow.wake("dispatch")
     settings = outside.settings
     return Registered(
@@ -54,7 +53,7 @@ def register(uow: UnitOfWork, command: Register, outside: Outside) -> Registered
         server_time_us=microseconds(uow.now()),
         heartbeat_interval_s=settings.heartbeat_interval_s,
         lease_s=settings.lease_s,
-        verdicts=_verdicts(uow, command),
+        verdicts=settle(uow, command, outside, is_new=is_new, rebooted=rebooted),
     )
 
 
@@ -94,21 +93,15 @@ def _faults(command: Register) -> list[Fault]:
     return faults
 
 
-def _close_previous_session(uow: UnitOfWork, worker_id: str, outside: Outside) -> None:
-    """Close what the process before held.
-
-    Its containers get the verdict STOP and nothing is claimed before that is done, so everything
-    is free. Taking running containers over is not built yet; until then their attempts end here.
-    Assignments that it had not claimed stay, for the new process to claim.
-    """
-    held = {each.run_id: each for each in uow.assignments.held_by(worker_id) if each.claimed_at}
-    for run in uow.runs.get_many(held):
-        lose_attempt(uow, run, f"worker {worker_id} was started again", outside)
-        let_go(uow, run.id, held[run.id].fence)
-    unclaimed = {(each.run_id, each.fence) for each in uow.assignments.unclaimed_for(worker_id)}
-    for each in uow.assignments.reserved_on(worker_id):
-        if (each.run_id, each.fence) not in unclaimed:
-            uow.assignments.free(each.run_id, each.fence)
+def _refuse_a_known_name(uow: UnitOfWork, command: Register) -> None:
+    """People and their scripts name workers: one name on two machines would be one of them."""
+    for each in uow.workers.list():
+        if each.name == command.name and each.machine_id != command.machine_id:
+            raise SessionSuperseded(
+                f"another machine is registered as {each.name} ({each.id}); give this one its own "
+                "GYOZA_WORKER_NAME, or, if that machine is gone, remove it with "
+                f"`gyoza worker remove {each.id}`"
+            )
 
 
 def _record(uow: UnitOfWork, command: Register, known: WorkerRecord | None) -> WorkerRecord:
@@ -128,20 +121,3 @@ def _record(uow: UnitOfWork, command: Register, known: WorkerRecord | None) -> W
         # An operator who drained it for a restart wants it to stay so until `resume`.
         draining=known is not None and not known.removed and known.draining,
     )
-
-
-def _verdicts(uow: UnitOfWork, command: Register) -> list[Verdict]:
-    # After `_close_previous_session` only this very process can still hold something.
-    held = {
-        (each.run_id, each.fence)
-        for each in uow.assignments.held_by(command.worker_id)
-        if each.claimed_at
-    }
-    return [
-        Verdict(name=each.name, verdict="ADOPT" if _of(each) in held else "STOP")
-        for each in command.containers
-    ]
-
-
-def _of(container: ContainerReport) -> tuple[str, int]:
-    return container.run_id, container.fence

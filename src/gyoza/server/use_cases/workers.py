@@ -9,26 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gyoza.models import OpRun, OpRunState
+from gyoza.models import OpRunState
 from gyoza.server.errors import WorkerBusy, WorkerNotFound
 from gyoza.server.storage.records import HeldAttempt, Reservation, WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import sessions
+from gyoza.server.use_cases.assignments import assignments_of, cancel_order
 from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.sessions import active_session
-from gyoza.server.use_cases.tokens import attempt_token, is_token_of
+from gyoza.server.use_cases.tokens import is_token_of
 from gyoza.server.use_cases.worker_states import state_of, worker_view
 from gyoza.wire.messages import (
-    Assignment,
     CancelOrder,
     Claim,
     Claimed,
     Heartbeat,
     HeartbeatAnswer,
     Held,
-    JsonObject,
     Register,
     Registered,
     Release,
@@ -71,7 +70,7 @@ def heartbeat(
         server_time_us=microseconds(uow.now()),
         interval_s=outside.settings.heartbeat_interval_s,
         draining=before.draining,
-        cancel=[order for each in held if (order := _cancel_order(each)) is not None],
+        cancel=[order for each in held if (order := cancel_order(each)) is not None],
         stop=[
             Held(run_id=run_id, fence=fence)
             for run_id, fence in named
@@ -99,14 +98,7 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
         return Claimed(cancel=_news(uow.assignments.held_by(worker_id), command.stopping))
     fences = [(each.run_id, each.fence) for each in held]
     uow.assignments.renew(worker_id, fences, outside.settings.lease_s)
-    granted = {(each.run_id, each.fence): each for each in uow.assignments.reserved_on(worker_id)}
-    runs = {run.id: run for run in uow.runs.get_many(each.run_id for each in held)}
-    return Claimed(
-        assignments=[
-            _assignment(uow, runs[each.run_id], each, granted.get((each.run_id, each.fence)))
-            for each in held
-        ]
-    )
+    return Claimed(assignments=assignments_of(uow, worker_id, held))
 
 
 def release(uow: UnitOfWork, worker_id: str, command: Release) -> Reported:
@@ -221,50 +213,8 @@ def _may_take_more(
 def _news(held: Sequence[HeldAttempt], known: Sequence[Held]) -> list[CancelOrder]:
     """The orders to cancel that the worker does not know of; a heartbeat would be later."""
     stopping = {(each.run_id, each.fence) for each in known}
-    orders = (_cancel_order(each) for each in held)
+    orders = (cancel_order(each) for each in held)
     return [order for order in orders if order and (order.run_id, order.fence) not in stopping]
-
-
-def _cancel_order(held: HeldAttempt) -> CancelOrder | None:
-    if held.cancel is None or held.claimed_at is None:
-        return None
-    return CancelOrder(
-        run_id=held.run_id,
-        fence=held.fence,
-        reason=held.cancel.reason,
-        message=held.cancel.message,
-    )
-
-
-def _assignment(
-    uow: UnitOfWork, run: OpRun, held: HeldAttempt, reserved: Reservation | None
-) -> Assignment:
-    definition = None
-    if run.op_definition is not None:
-        definition = uow.definitions.find(run.op_definition, run.op_version)
-    return Assignment(
-        run_id=run.id,
-        attempt=held.attempt,
-        fence=held.fence,
-        token=attempt_token(uow.cluster().secret, run.id, held.fence),
-        image=run.image,
-        image_digest=run.image_digest,
-        inputs=run.inputs,
-        granted=_granted(reserved),
-        gpu_uuid=run.current_attempt.gpu_uuid,
-        execution=run.execution.to_dict(),
-        input_specs=definition.input_specs.to_dict() if definition else {},
-        output_specs=definition.output_specs.to_dict() if definition else {},
-        op_definition=run.op_definition,
-        op_version=run.op_version,
-        cancel=_cancel_order(held),
-    )
-
-
-def _granted(reserved: Reservation | None) -> JsonObject:
-    if reserved is None:
-        return {}
-    return {"cpu": reserved.cpu, "ram_mb": reserved.ram_mb, "vram_mb": reserved.vram_mb}
 
 
 def _release_one(uow: UnitOfWork, worker_id: str, item: ReleaseItem) -> ReportAnswer:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from gyoza.models import EventEntry, EventType, NewEvent
 from gyoza.server.storage.instants import from_us, to_us
@@ -53,6 +53,11 @@ _NEWEST = (
     .order_by(events.c.number.desc())
     .limit(bindparam("count"))
 )
+_COUNT = select(func.count()).where(
+    events.c.run_id == bindparam("run"),
+    events.c.attempt == bindparam("number"),
+    events.c.type == bindparam("kind"),
+)
 
 
 def record_events(transaction: Transaction, recorded: Sequence[NumberedEvent]) -> None:
@@ -77,6 +82,12 @@ def events_after(
     """Events numbered above `after`, oldest first."""
     given = {"run": run_id, "after": after, "count": limit}
     return [_stored(row) for row in transaction.connection.execute(_AFTER, given)]
+
+
+def count_events(transaction: Transaction, run_id: str, attempt: int, event_type: EventType) -> int:
+    """How many events of the type an attempt has."""
+    given = {"run": run_id, "number": attempt, "kind": event_type.value}
+    return transaction.connection.execute(_COUNT, given).scalar_one()
 
 
 def newest_events(transaction: Transaction, run_id: str, limit: int) -> list[StoredEvent]:

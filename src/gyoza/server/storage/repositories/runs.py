@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, insert, select, update
 
-from gyoza.models import OpRun, OpRunState
+from gyoza.models import EventType, OpRun, OpRunState
 from gyoza.server.errors import RunNotFound
 from gyoza.server.storage.deadlines import Before, schedule_of
 from gyoza.server.storage.instants import from_us
@@ -22,6 +22,7 @@ from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunF
 from gyoza.server.storage.repositories import run_lists, run_queue, run_rows
 from gyoza.server.storage.repositories.events import (
     NumberedEvent,
+    count_events,
     events_after,
     newest_events,
     record_events,
@@ -240,6 +241,10 @@ class RunRepository:
     def events(self, run_id: str, after: int = 0, limit: int = 1000) -> list[StoredEvent]:
         """Events numbered above `after`, oldest first."""
         return events_after(self._transaction, run_id, after, limit)
+
+    def count_events(self, run_id: str, attempt: int, event_type: EventType) -> int:
+        """How many events of the type an attempt has."""
+        return count_events(self._transaction, run_id, attempt, event_type)
 
     def last_event_number(self, run_id: str) -> int:
         """Number of the run's newest event; 0 while it has none.

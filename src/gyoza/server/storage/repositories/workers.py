@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import RowMapping, bindparam, select, update
+from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 
 from gyoza.server.storage.dialects import upsert
 from gyoza.server.storage.instants import from_us, to_us
 from gyoza.server.storage.records import WorkerRecord
 from gyoza.server.storage.repositories.run_rows import from_text, to_text
-from gyoza.server.storage.schema import workers
+from gyoza.server.storage.schema import limbo, workers
 from gyoza.server.storage.transaction import Transaction
 from gyoza.wire import strict_json
 from gyoza.wire.messages import Capacity, Gpu
@@ -36,6 +36,7 @@ class WorkerRepository:
     """The workers of one transaction."""
 
     def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
         self._connection = transaction.connection
 
     def find(self, worker_id: str) -> WorkerRecord | None:
@@ -86,6 +87,31 @@ class WorkerRepository:
         """Take the worker out of the list; it comes back by registering."""
         statement = update(workers).where(workers.c.id == worker_id).values(removed=True)
         self._connection.execute(statement)
+
+    def in_limbo(
+        self, worker_id: str, names: Collection[str], *, forget_others: bool
+    ) -> dict[str, datetime]:
+        """Remember containers of runs that nobody here knows.
+
+        Args:
+            worker_id: On whose machine they are.
+            names: The containers.
+            forget_others: Whether these are all there are, so that others of the worker are gone.
+
+        Returns:
+            Since when each has been known to be there.
+        """
+        mine = limbo.c.worker_id == worker_id
+        if forget_others:
+            self._connection.execute(delete(limbo).where(mine, limbo.c.name.not_in(names)))
+        query = select(limbo.c.name, limbo.c.since_us).where(mine, limbo.c.name.in_(names))
+        since = {row.name: from_us(row.since_us) for row in self._connection.execute(query)}
+        now = self._transaction.now()
+        new = [name for name in dict.fromkeys(names) if name not in since]
+        if new:
+            rows = [{"worker_id": worker_id, "name": name, "since_us": to_us(now)} for name in new]
+            self._connection.execute(insert(limbo), rows)
+        return {**since, **dict.fromkeys(new, now)}
 
     def lock(self, worker_id: str) -> None:
         """Let nobody else place work on this worker until the transaction ends.
