@@ -1,7 +1,6 @@
 """What an image is built from: a project's folder, or one Python file, read into one value.
 
-Files are listed and
-their names kept; their content is read when the build context is made.
+Files are listed and their names kept; their content is read when the build context is made.
 """
 
 from __future__ import annotations
@@ -9,24 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from gyoza.models.fields import InvalidFields, Reader, read_fields, text
-from gyoza.project.build_settings import BuildSettings, entrypoint
+from gyoza.project.build_settings import BuildSettings
 from gyoza.project.dependencies import Dependencies, Source, find_dependencies
 from gyoza.project.entrypoints import find_entrypoints
 from gyoza.project.errors import Problem, ProjectError
-from gyoza.project.field_readers import filled, op_id
 from gyoza.project.inline_script import InlineScript, read_inline_script
-from gyoza.project.project_file import find_project_file, read_project
+from gyoza.project.project_file import (
+    SCRIPT_SUFFIX,
+    Project,
+    find_project_file,
+    read_project,
+)
 from gyoza.project.project_tree import list_files
 
 DOCKERFILE: Final = "Dockerfile"
 ADDED: Final = ".gyoza"
 """Folder of the build context that holds what a build adds to the project's own files."""
-
-_DEFAULT_VERSION: Final = "0.1.0"
-_SCRIPT: Final = ".py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class BuildSource:
         dockerfile: The project's own Dockerfile; None when one is made.
         files: The project's files that enter the build context, by their paths in it.
         added: Further files of the context, by their paths: what a single file's block says.
+        project: What the file says beside; None where nobody compares it with the code.
     """
 
     file: Path
@@ -58,6 +58,7 @@ class BuildSource:
     dockerfile: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     added: Mapping[str, str] = field(default_factory=dict[str, str])
+    project: Project | None = None
 
 
 def read_build_source(path: Path) -> BuildSource:
@@ -70,7 +71,7 @@ def read_build_source(path: Path) -> BuildSource:
         ProjectError: With every problem found and its place.
         OSError: A file cannot be read.
     """
-    return _of_script(path) if path.suffix == _SCRIPT else _of_folder(find_project_file(path))
+    return _of_script(path) if path.suffix == SCRIPT_SUFFIX else _of_folder(find_project_file(path))
 
 
 def _of_folder(file: Path) -> BuildSource:
@@ -93,21 +94,18 @@ def _of_folder(file: Path) -> BuildSource:
         dependencies=Dependencies() if dockerfile else find_dependencies(root),
         dockerfile=dockerfile,
         files=files,
+        project=project,
     )
 
 
-def _renamed(values: dict[str, Any]) -> dict[str, Any]:
-    settings = values.pop("build", None)
-    return values if settings is None else {**values, "settings": settings}
-
-
 def _only_entrypoint(file: Path, files: Mapping[str, Path]) -> str:
-    sources = [name for name in files if name.endswith(_SCRIPT) and "/" not in name]
+    sources = [name for name in files if name.endswith(SCRIPT_SUFFIX) and "/" not in name]
     found = [
         candidate
         for name in sorted(sources)
         for candidate in find_entrypoints(
-            name.removesuffix(_SCRIPT), files[name].read_text(encoding="utf-8", errors="replace")
+            name.removesuffix(SCRIPT_SUFFIX),
+            files[name].read_text(encoding="utf-8", errors="replace"),
         )
     ]
     if len(found) == 1:
@@ -119,29 +117,23 @@ def _only_entrypoint(file: Path, files: Mapping[str, Path]) -> str:
 
 
 def _of_script(file: Path) -> BuildSource:
-    source = file.read_text(encoding="utf-8")
-    script = read_inline_script(file, source)
-    said = _said_inline(file, script)
-    if "entrypoint" not in said:
-        said["entrypoint"] = _only_entrypoint(file, {file.name: file})
+    project = read_project(file)
+    script = read_inline_script(file, file.read_text(encoding="utf-8"))
     lock = file.with_name(f"{file.name}.lock")
     dependencies, added = _of_block(file, script, lock if lock.is_file() else None)
-    values: dict[str, Any] = {"id": _id_of(file), "version": _DEFAULT_VERSION, **said}
     return BuildSource(
-        file=file, dependencies=dependencies, files={file.name: file}, added=added, **values
+        file=file,
+        id=project.id,
+        version=project.version,
+        description=project.description,
+        image=project.image,
+        entrypoint=project.entrypoint or _only_entrypoint(file, {file.name: file}),
+        settings=project.build,
+        dependencies=dependencies,
+        files={file.name: file},
+        added=added,
+        project=project,
     )
-
-
-def _said_inline(file: Path, script: InlineScript) -> dict[str, Any]:
-    try:
-        # The other fields of the table are those of `gyoza.yml`.
-        values = read_fields("tool.gyoza", script.settings, _READERS, ignore_unknown=True)
-    except InvalidFields as error:
-        problems = [
-            Problem(script.line, ("tool", "gyoza", *p.path), p.text) for p in error.problems
-        ]
-        raise ProjectError(file, problems) from None
-    return _renamed(values)
 
 
 def _of_block(
@@ -163,17 +155,3 @@ def _of_block(
     return Dependencies(Source.SCRIPT, (requirements,)), {
         requirements: "".join(f"{line}\n" for line in script.dependencies)
     }
-
-
-def _id_of(file: Path) -> str:
-    return file.stem.lower().replace("_", "-").strip("-.")
-
-
-_READERS: Final[Mapping[str, Reader]] = {
-    "id": op_id,
-    "version": filled,
-    "description": text,
-    "image": filled,
-    "entrypoint": entrypoint,
-    "build": BuildSettings.from_dict,
-}

@@ -18,8 +18,11 @@ from gyoza.project.build_context import ContextFile, context_files, write_contex
 from gyoza.project.build_progress import Step
 from gyoza.project.build_source import BuildSource
 from gyoza.project.engine_build import Builder, BuildError, BuiltImage, Engine, Order
-from gyoza.project.image_plan import ImagePlan, labels_of, plan_image, with_spec
+from gyoza.project.errors import ProjectError
+from gyoza.project.image_plan import SPEC_LABEL, ImagePlan, labels_of, plan_image, with_labels
+from gyoza.project.image_spec import completed
 from gyoza.project.renderings import for_buildkit, for_classic
+from gyoza.project.source_hash import SOURCE_LABEL, source_hash
 from gyoza.wire import strict_json
 
 BASE_ARGUMENT: Final = "BASE"
@@ -89,6 +92,7 @@ def build(
 
     Raises:
         BuildError: The build, the spec or the push failed.
+        ProjectError: The project file and the code contradict each other.
         OSError: A file of the project cannot be read.
     """
     return _Build(request, engine, listener, monotonic).run()
@@ -104,16 +108,18 @@ class _Build:
     def run(self) -> BuiltImage:
         """Go through the stages."""
         entrypoint = self.request.source.entrypoint
+        # Taken before the build: what is changed while it goes on is another source.
+        labels = {SOURCE_LABEL: source_hash(self.request.source, self.request.base)}
         if entrypoint is None:
-            self._image("build", None, self.request.tag)
+            self._image("build", labels, self.request.tag)
         else:
-            unnamed = self._image("build", None, None)
+            unnamed = self._image("build", {}, None)
             try:
                 spec = self._spec(unnamed, entrypoint)
-            except BuildError:
+            except (BuildError, ProjectError):
                 self.engine.forget(unnamed)
                 raise
-            named = self._image("name", spec, self.request.tag)
+            named = self._image("name", {**labels, SPEC_LABEL: spec}, self.request.tag)
             if named != unnamed:
                 self.engine.forget(unnamed)
         if self.request.pushes:
@@ -122,12 +128,12 @@ class _Build:
             self._tell("push", began, self.request.tag)
         return self.engine.inspect(self.request.tag)
 
-    def _image(self, stage: str, spec: str | None, tag: str | None) -> str:
+    def _image(self, stage: str, added: Mapping[str, str], tag: str | None) -> str:
         request, began = self.request, self.monotonic()
-        dockerfile, labels = self._instructions(spec)
+        dockerfile, labels = self._instructions(added)
         files = context_files(request.source, dockerfile)
         # Naming an image repeats the steps of building it: no cache there would run them twice.
-        is_first = spec is None
+        is_first = stage == "build"
         with tempfile.TemporaryFile() as context:
             write_context(files, context)
             size = context.tell()
@@ -145,14 +151,12 @@ class _Build:
         self._tell(stage, began, detail)
         return image_id
 
-    def _instructions(self, spec: str | None) -> tuple[str, Labels]:
+    def _instructions(self, added: Mapping[str, str]) -> tuple[str, Labels]:
         """Return the Dockerfile, and the labels that it does not say itself."""
         source, base = self.request.source, self.request.base
         if source.dockerfile is not None or base is None:
-            labels = labels_of(source)
-            return source.dockerfile or "", labels if spec is None else with_spec(labels, spec)
-        plan = plan_image(source, base)
-        return _rendered(plan if spec is None else plan.with_spec(spec), self.engine.builder), ()
+            return source.dockerfile or "", with_labels(labels_of(source), added)
+        return _rendered(plan_image(source, base).with_labels(added), self.engine.builder), ()
 
     def _arguments(self) -> Mapping[str, str]:
         source, base = self.request.source, self.request.base
@@ -170,7 +174,11 @@ class _Build:
             failure = f"the spec of {entrypoint} is not JSON: {error}"
             raise BuildError(failure, printed.splitlines()[-5:], hint=hint) from error
         self._tell("spec", began, _spec_words(spec))
-        return json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        project = self.request.source.project
+        if project is not None:
+            completed(project, {SPEC_LABEL: text})
+        return text
 
     def _tell(self, stage: str, began: float, detail: str) -> None:
         self.listener.stage(stage, self.monotonic() - began, detail)

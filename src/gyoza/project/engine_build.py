@@ -135,15 +135,27 @@ class Engine:
                 raise BuildError("the image was not built", tail, hint=_hint(tail))
             return answer.read_text(encoding="utf-8").strip()
 
-    def output_of(self, image: str, command: Sequence[str]) -> str:
+    def output_of(
+        self, image: str, command: Sequence[str], mounts: Mapping[str, Path] | None = None
+    ) -> str:
         """Return what a command prints inside an image: no network, nothing to write on.
+
+        Args:
+            image: Reference or id.
+            command: Program and arguments.
+            mounts: Folders of this machine by where the command sees them, read-only.
 
         Raises:
             BuildError: It fails, or does not end within two minutes.
         """
         sandbox = ["--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]  # noqa: S108  in the container
+        shown = [
+            # The option is a line of CSV: in quotes a path may hold commas.
+            f'--mount=type=bind,readonly,"source={source}","target={target}"'
+            for target, source in (mounts or {}).items()
+        ]
         program, *arguments = command
-        words = ["run", "--rm", *sandbox, "--entrypoint", program, image, *arguments]
+        words = ["run", "--rm", *sandbox, *shown, "--entrypoint", program, image, *arguments]
         what = f"`{' '.join(command)}` failed inside the image"
         return self._ask(words, what, timeout_s=_SPEC_S)
 

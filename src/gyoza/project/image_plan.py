@@ -7,6 +7,7 @@ first, the author's code last.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -20,7 +21,7 @@ USER_ID: Final = 65532
 """The user whom ops run as: "nonroot" of the distroless images; no passwd entry is needed."""
 
 SPEC_LABEL: Final = "org.gyoza.spec"
-_NOT_CODE: Final = {FILE_NAME, "gyoza.yaml", PYPROJECT, LOCK}
+NOT_CODE: Final = {FILE_NAME, "gyoza.yaml", PYPROJECT, LOCK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class ImagePlan:
     entrypoint: str
     labels: tuple[tuple[str, str], ...]
 
-    def with_spec(self, spec: str) -> ImagePlan:
-        """Return the plan of the same image with the op's spec in its label."""
-        return replace(self, labels=with_spec(self.labels, spec))
+    def with_labels(self, added: Mapping[str, str]) -> ImagePlan:
+        """Return the plan of the same image with more labels."""
+        return replace(self, labels=with_labels(self.labels, added))
 
 
 def plan_image(source: BuildSource, base: str) -> ImagePlan:
@@ -97,10 +98,12 @@ def labels_of(source: BuildSource, base: str | None = None) -> tuple[tuple[str, 
     return tuple((name, value) for name, value in sorted(values.items()) if value)
 
 
-def with_spec(labels: tuple[tuple[str, str], ...], spec: str) -> tuple[tuple[str, str], ...]:
-    """Return labels and the spec's among them."""
-    return tuple(sorted({**dict(labels), SPEC_LABEL: spec}.items()))
+def with_labels(
+    labels: tuple[tuple[str, str], ...], added: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Return labels and others among them, sorted."""
+    return tuple(sorted({**dict(labels), **added}.items()))
 
 
 def _kept_out(source: BuildSource) -> set[str]:
-    return _NOT_CODE | {name for name in source.dependencies.files if "/" not in name}
+    return NOT_CODE | {name for name in source.dependencies.files if "/" not in name}

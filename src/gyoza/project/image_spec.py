@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gyoza.models import Constraints, Execution, InputSpecs, OutputSpecs, RetryPolicy
-from gyoza.models.fields import InvalidFields, Reader, read_fields
+from gyoza.models.fields import InvalidFields, Reader, read_fields, text
 from gyoza.project.errors import Problem, ProjectError
 from gyoza.project.image_plan import SPEC_LABEL
 from gyoza.project.project_file import Project
@@ -28,6 +28,7 @@ class ImageSpec:
         constraints: What `@op` asks for.
         retry_policy: What `@op` asks for.
         execution: What `@op` asks for.
+        target: `module:name` of the code; "" when the label does not say.
     """
 
     input_specs: InputSpecs = field(default_factory=InputSpecs)
@@ -35,6 +36,7 @@ class ImageSpec:
     constraints: Constraints = field(default_factory=Constraints)
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     execution: Execution = field(default_factory=Execution)
+    target: str = ""
 
 
 def spec_of(labels: Mapping[str, str]) -> ImageSpec | None:
@@ -64,8 +66,8 @@ def completed(project: Project, labels: Mapping[str, str]) -> Project:
     if spec is None:
         return project
     problems = [
-        *_contradictions("inputs", project.inputs, spec.input_specs),
-        *_contradictions("outputs", project.outputs, spec.output_specs),
+        *_contradictions(project, spec, "inputs", project.inputs, spec.input_specs),
+        *_contradictions(project, spec, "outputs", project.outputs, spec.output_specs),
     ]
     if problems:
         raise ProjectError(project.file, problems)
@@ -80,20 +82,25 @@ def completed(project: Project, labels: Mapping[str, str]) -> Project:
 
 
 def _contradictions(
-    section: str, said: InputSpecs | OutputSpecs, coded: InputSpecs | OutputSpecs
+    project: Project,
+    spec: ImageSpec,
+    section: str,
+    said: InputSpecs | OutputSpecs,
+    coded: InputSpecs | OutputSpecs,
 ) -> list[Problem]:
     """Names and types on which file and code differ; a file may leave them all to the code."""
     if not said.specs or not coded.specs:
         return []
     ours = {name: spec.type for name, spec in said.specs.items()}
     theirs = {name: spec.type for name, spec in coded.specs.items()}
+    code = f"the code ({spec.target})" if spec.target else "the code"
     return [
         Problem(
-            0,
+            project.line_of(section, name),
             (section, name),
-            f"gyoza.yml says {ours.get(name, 'nothing of it')}, "
-            f"the code in the image says {theirs.get(name, 'nothing of it')}; "
-            f"leave `{section}:` out to take the code's",
+            f"{project.file.name} says {ours.get(name, 'nothing of it')}, "
+            f"{code} in the image says {theirs.get(name, 'nothing of it')}; "
+            f"leave `{section}` out to take the code's",
         )
         for name in sorted(ours.keys() | theirs.keys())
         if ours.get(name) != theirs.get(name)
@@ -110,4 +117,5 @@ _READERS: Final[Mapping[str, Reader]] = {
     "constraints": Constraints.from_dict,
     "retry_policy": RetryPolicy.from_dict,
     "execution": Execution.from_dict,
+    "target": text,
 }

@@ -39,6 +39,17 @@ class InlineScript:
     dependencies: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    def line_of(self, path: tuple[str, ...]) -> int:
+        """Return the line where the block says something of `[tool.gyoza]`, else its first."""
+        for name in reversed(path):
+            key = re.compile(
+                rf"# *(?:\[tool\.gyoza\.(?:.*\.)?)?[\"']?{re.escape(name)}[\"']? *[=\].]"
+            )
+            for number, line in enumerate(self.block.splitlines()):
+                if key.match(line):
+                    return self.line + number
+        return self.line
+
 
 def read_inline_script(file: Path, text: str) -> InlineScript:
     """Read the block of a script.

@@ -1,4 +1,4 @@
-"""`gyoza.yml` as a typed Project, and the OpDefinition it stands for.
+"""`gyoza.yml`, or a script's own block, as a typed Project, and the OpDefinition it stands for.
 
 Which fields there are and what they take is the models' business; this module maps the file's
 section names onto them, allows the short forms people like to write, and gives every problem its
@@ -28,9 +28,12 @@ from gyoza.models.fields import InvalidFields, Reader, Unexpected, read_fields, 
 from gyoza.project.build_settings import BuildSettings, entrypoint
 from gyoza.project.errors import Problem, ProjectError
 from gyoza.project.field_readers import filled, op_id
+from gyoza.project.inline_script import read_inline_script
 from gyoza.project.yaml_lines import Lines, parse
 
 FILE_NAME: Final = "gyoza.yml"
+SCRIPT_SUFFIX: Final = ".py"
+_FIRST_VERSION: Final = "0.1.0"
 _OTHER_NAMES: Final = ("gyoza.yaml",)
 _MAX_BYTES: Final = 1024 * 1024
 _REQUIRED: Final = ("id", "version")
@@ -54,6 +57,8 @@ class Project:
         execution: How containers are started, bounded and placed.
         entrypoint: `module:name` of the op in a built image; None leaves it to be found.
         build: How the image is built.
+        lines: Where the file says what, by the keys from the top down; what is not there has the
+            line of what is around it, or none.
     """
 
     file: Path
@@ -69,6 +74,15 @@ class Project:
     execution: Execution = field(default_factory=Execution)
     entrypoint: str | None = None
     build: BuildSettings = field(default_factory=BuildSettings)
+    lines: Mapping[tuple[str, ...], int] = field(
+        default_factory=dict[tuple[str, ...], int], compare=False, repr=False
+    )
+
+    def line_of(self, *path: str) -> int:
+        """Return the line that says something; 0 when none does."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 0)
 
     def definition(
         self,
@@ -124,22 +138,48 @@ def find_project_file(path: Path) -> Path:
 
 
 def read_project(path: Path) -> Project:
-    """Read a project file, or the one in a folder.
+    """Read a project file, the one in a folder, or a Python file's own block.
+
+    A script's id is its name and its version 0.1.0 where its block names none.
 
     Raises:
         ProjectError: With every problem of the file and its line.
     """
+    if path.suffix == SCRIPT_SUFFIX and path.is_file():
+        return _of_script(path)
     file = find_project_file(path)
     lines = parse(_text_of(file))
     if lines.problems:
         raise ProjectError(file, lines.problems)
-    raw = _as_written(lines)
     try:
-        values = read_fields(FILE_NAME, raw, _READERS, required=_REQUIRED)
+        values = read_fields(FILE_NAME, _as_written(lines), _READERS, required=_REQUIRED)
     except InvalidFields as error:
         problems = [Problem(lines.line_of(p.path), p.path, p.text) for p in error.problems]
         raise ProjectError(file, problems) from None
-    return Project(file=file, **values)
+    return Project(file=file, lines=lines.lines, **values)
+
+
+def _of_script(file: Path) -> Project:
+    script = read_inline_script(file, _text_of(file))
+    try:
+        values = read_fields("tool.gyoza", script.settings, _READERS)
+    except InvalidFields as error:
+        problems = [
+            Problem(script.line_of(p.path), ("tool", "gyoza", *p.path), p.text)
+            for p in error.problems
+        ]
+        raise ProjectError(file, problems) from None
+    given: dict[str, Any] = {"id": _id_of(file), "version": _FIRST_VERSION, **values}
+    return Project(file=file, lines={(): script.line}, **given)
+
+
+def _id_of(file: Path) -> str:
+    name = file.stem.lower().replace("_", "-").strip("-.")
+    try:
+        return op_id(name)
+    except Unexpected as error:
+        unnamed = f"no op can be called {name!r}; write `id` in [tool.gyoza]: {error}"
+        raise ProjectError(file, [Problem(0, ("id",), unnamed)]) from None
 
 
 def _text_of(file: Path) -> str:
