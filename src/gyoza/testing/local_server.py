@@ -103,7 +103,9 @@ class LocalServer:
             raise ServerRefused("the content is not what was announced", code="HASH_MISMATCH")
 
     @asynccontextmanager
-    async def get_artifact(self, sha256: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async def get_artifact(
+        self, sha256: str, *, start: int = 0
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """See `ServerPort.get_artifact`."""
         path = self._inputs.get(sha256)
         if path is None:
@@ -112,6 +114,7 @@ class LocalServer:
 
         async def pieces() -> AsyncIterator[bytes]:
             with path.open("rb") as file:
+                file.seek(start)
                 while piece := file.read(_PIECE):
                     yield piece
 
@@ -146,10 +149,10 @@ class LocalServer:
         return ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
 
     def _tell(self, item: ReportItem, watcher: Watcher) -> None:
-        for log in item.logs:
-            watcher.log(log.stream, log.text)
         for event in item.events:
             watcher.event(event)
+        for log in item.logs:
+            watcher.log(log.stream, log.text)
         if item.phase is not None:
             watcher.phase(item.phase)
 

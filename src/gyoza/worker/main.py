@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn
@@ -36,7 +37,9 @@ from gyoza.worker.execution.stages.start_container import StartContainer
 from gyoza.worker.gpu import declared_gpus
 from gyoza.worker.health import Health
 from gyoza.worker.identity import (
+    HAND_OVER,
     Identity,
+    IdentityDamaged,
     StateFolderTaken,
     load_identity,
     owned_state_folder,
@@ -67,9 +70,11 @@ def start() -> None:
         _give_up(f"the worker's settings are wrong: {problems}", EXIT_USAGE)
     _configure_logs(settings.log_level)
     try:
-        with owned_state_folder(settings.state_dir) as state_dir:
+        with owned_state_folder(
+            settings.state_dir, replaces=settings.replace, sleep=time.sleep
+        ) as state_dir:
             asyncio.run(_run(settings, state_dir))
-    except (StateFolderTaken, RuntimeFault, ServerFault) as error:
+    except (StateFolderTaken, IdentityDamaged, RuntimeFault, ServerFault) as error:
         _give_up(str(error), EXIT_FAILURE)
 
 
@@ -118,6 +123,7 @@ def assemble(
         container_gid=gid,
         starting=asyncio.Semaphore(STARTS_PER_CORE * (os.cpu_count() or 1)),
         draw=draw,
+        file_cache_mb=settings.file_cache_mb,
         dev_sources=settings.dev_sources,
     )
     agent = Agent(
@@ -176,7 +182,7 @@ async def _run(settings: WorkerSettings, state_dir: Path) -> None:
 
 
 def _tie_to_signals(agent: Agent) -> None:
-    """The first signal drains, the second stops what still runs."""
+    """The first signal drains, the second stops what still runs; one of its own hands over."""
     came = 0
 
     def on_signal() -> None:
@@ -190,6 +196,7 @@ def _tie_to_signals(agent: Agent) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal)
+    loop.add_signal_handler(HAND_OVER, agent.hand_off)
 
 
 def _configure_logs(level: str) -> None:

@@ -1,8 +1,9 @@
 """A server in memory: gives out what it is told to, keeps what it is told, and fails on demand.
 
 It keeps the protocol's promises (the same claim has the same answer, lower numbers are acknowledged
-and ignored, a gap is answered by the number expected, a stale fence is refused), so that a worker
-can be tested against it without a network or a database.
+and ignored, a gap is answered by the number expected, a stale fence is refused, a process that
+registers goes on with what it brings along and has lost the rest), so that a worker can be tested
+against it without a network or a database.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from msgspec.structs import replace
+
 from gyoza.wire.messages import (
     Assignment,
     CancelOrder,
     Claim,
     Claimed,
+    ContainerReport,
     Heartbeat,
     HeartbeatAnswer,
     Held,
@@ -33,12 +37,20 @@ from gyoza.wire.messages import (
     ReportedLog,
     ReportItem,
     Result,
+    Verdict,
 )
 from gyoza.worker.clock import Clock
 from gyoza.worker.reporting import microseconds
-from gyoza.worker.server_port import ArtifactMissing, Content, ServerFault, ServerRefused
+from gyoza.worker.server_port import (
+    ArtifactMissing,
+    Content,
+    ServerAway,
+    ServerFault,
+    ServerRefused,
+)
 
 CLUSTER: Final = "cluster-fake"
+_PIECE_BYTES: Final = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -46,7 +58,9 @@ class Attempt:
     """What the server knows of one assignment.
 
     Attributes:
+        is_claimed: A worker has it.
         is_stale: Every report on it is answered so.
+        is_lost: The worker came back without it.
         refusals: Words for its next reports, each answered INVALID.
     """
 
@@ -56,7 +70,9 @@ class Attempt:
     logs: list[ReportedLog] = field(default_factory=list[ReportedLog])
     result: Result | None = None
     released: ReleaseItem | None = None
+    is_claimed: bool = False
     is_stale: bool = False
+    is_lost: bool = False
     refusals: list[str] = field(default_factory=list[str])
 
     @property
@@ -66,8 +82,8 @@ class Attempt:
 
     @property
     def is_over(self) -> bool:
-        """It has a result, or was given back."""
-        return self.result is not None or self.released is not None
+        """It has a result, was given back, or was lost."""
+        return self.result is not None or self.released is not None or self.is_lost
 
 
 @final
@@ -88,17 +104,25 @@ class FakeServer:
         self._news = asyncio.Condition()
         self._cancel: list[CancelOrder] = []
         self._stop: list[Held] = []
+        self._cuts: list[int] = []
+        self._sessions: dict[str, str] = {}
+        self.wants_no_strangers = False
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self.registrations: list[Register] = []
         self.heartbeats: list[Heartbeat] = []
         self.reports: list[Report] = []
         self.artifacts: dict[str, bytes] = {}
+        self.downloads: list[tuple[str, int]] = []
         self.is_draining = False
         self.away: ServerFault | None = None
 
     def fail_next(self, call: str, *faults: ServerFault) -> None:
         """Let the next calls of a method raise these, in order, and do nothing else."""
         self._faults.setdefault(call, []).extend(faults)
+
+    def cut_next(self, *after_bytes: int) -> None:
+        """Let the connections of the next downloads break after so many bytes each."""
+        self._cuts.extend(after_bytes)
 
     def put(self, content: bytes) -> str:
         """Store a file; returns its sha256."""
@@ -141,13 +165,40 @@ class FakeServer:
         """See `ServerPort.register`."""
         self._meet("register")
         self.registrations.append(message)
+        if self._sessions.get(message.worker_id) != message.session_id:
+            self._lose_what_is_gone(message)
+        self._sessions[message.worker_id] = message.session_id
         await self._announce()
         return Registered(
             worker_id=message.worker_id,
+            verdicts=[self._verdict(each) for each in message.containers],
             cluster_id=CLUSTER,
             server_time_us=microseconds(self._clock.now()),
             heartbeat_interval_s=self._interval_s,
             lease_s=60.0,
+        )
+
+    def _lose_what_is_gone(self, message: Register) -> None:
+        there = {(each.run_id, each.fence) for each in message.containers}
+        for key, attempt in self.attempts.items():
+            if attempt.is_claimed and not attempt.is_over and key not in there:
+                attempt.is_lost = attempt.is_stale = True
+
+    def _verdict(self, container: ContainerReport) -> Verdict:
+        attempt = self.attempts.get((container.run_id, container.fence))
+        if attempt is None:
+            word = "STOP" if self.wants_no_strangers else "LIMBO"
+            return Verdict(name=container.name, verdict=word, why="its run is not known")
+        if attempt.is_over or attempt.is_stale or attempt.assignment.attempt != container.attempt:
+            return Verdict(name=container.name, verdict="STOP", why="its attempt is over")
+        key = (container.run_id, container.fence)
+        cancel = [each for each in self._cancel if (each.run_id, each.fence) == key]
+        return Verdict(
+            name=container.name,
+            verdict="ADOPT" if container.state == "running" else "FINISH",
+            assignment=replace(attempt.assignment, cancel=next(iter(cancel), None)),
+            next_event_seq=len(attempt.events) + 1,
+            next_log_seq=len(attempt.logs) + 1,
         )
 
     async def heartbeat(self, worker_id: str, message: Heartbeat) -> HeartbeatAnswer:
@@ -172,6 +223,8 @@ class FakeServer:
                     await self._news.wait_for(lambda: self._waiting or self._untold(message))
             cancel = self._untold(message)
             self._claims[message.claim_id] = Claimed(assignments=self._waiting, cancel=cancel)
+            for each in self._waiting:
+                self.attempts[(each.run_id, each.fence)].is_claimed = True
             self._waiting = []
         return self._claims[message.claim_id]
 
@@ -215,14 +268,23 @@ class FakeServer:
         self.artifacts[sha256] = received
 
     @asynccontextmanager
-    async def get_artifact(self, sha256: str) -> AsyncGenerator[AsyncIterator[bytes]]:
+    async def get_artifact(
+        self, sha256: str, *, start: int = 0
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """See `ServerPort.get_artifact`."""
         self._meet("get_artifact")
+        self.downloads.append((sha256, start))
         if sha256 not in self.artifacts:
             raise ArtifactMissing(f"no file {sha256}", code="ARTIFACT_NOT_FOUND", status=404)
 
         async def pieces() -> AsyncIterator[bytes]:
-            yield self.artifacts[sha256]
+            content = self.artifacts[sha256][start:]
+            cut = self._cuts.pop(0) if self._cuts else None
+            sent = content[:cut]
+            for at in range(0, len(sent), _PIECE_BYTES):
+                yield sent[at : at + _PIECE_BYTES]
+            if cut is not None:
+                raise ServerAway("the connection broke")
 
         yield pieces()
 

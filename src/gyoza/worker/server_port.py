@@ -94,8 +94,14 @@ class ServerPort(Protocol):
         """Store a file under its content's hash; quick if the server has it already."""
         ...
 
-    def get_artifact(self, sha256: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    def get_artifact(
+        self, sha256: str, *, start: int = 0
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a stored file for reading.
+
+        Args:
+            sha256: Of the file.
+            start: How many bytes to leave out at its beginning; nothing comes of a shorter file.
 
         Raises:
             ArtifactMissing: The server has no such file.

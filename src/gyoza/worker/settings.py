@@ -24,10 +24,14 @@ class WorkerSettings(BaseSettings):
         worker_key: Sent with every call; "" sends none.
         name: For people; the machine's name unless said.
         state_dir: Where this worker keeps who it is, its journal and its work folders.
+        replace: Have a worker that uses the same state folder hand over, and go on with what it
+            runs, in place of refusing to start.
         tags: What selectors match, written `zone=attic,disk=ssd`.
         cpu: Whole CPUs to offer; 0 for all.
         ram_mb: Memory to offer in megabytes; 0 for all but 512.
         gpus: VRAM in megabytes of each GPU to offer, written `24576,24576`.
+        file_cache_mb: How much to keep of input files that no attempt uses, for the next that
+            wants them, in megabytes; 0 keeps nothing.
         docker_host: The engine's address; "" for its usual socket.
         runtime: What runs the containers.
         dev_sources: Folder in which `gyoza dev` says which versions of ops see which sources of
@@ -43,10 +47,12 @@ class WorkerSettings(BaseSettings):
     state_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_state_dir("gyoza")) / "worker"
     )
+    replace: bool = False
     tags: Annotated[dict[str, str], NoDecode] = {}
     cpu: int = Field(default=0, ge=0)
     ram_mb: int = Field(default=0, ge=0)
     gpus: Annotated[list[int], NoDecode] = Field(default=[], validation_alias="GYOZA_GPUS")
+    file_cache_mb: int = Field(default=10_240, ge=0)
     docker_host: str = Field(default="", validation_alias="GYOZA_DOCKER_HOST")
     runtime: str = Field(default="docker", pattern="^docker$")
     dev_sources: Path | None = None

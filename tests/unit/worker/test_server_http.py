@@ -149,3 +149,23 @@ async def test_files_on_their_way_do_not_make_a_heartbeat_wait() -> None:
 async def _fetch(server: HttpServer) -> None:
     async with server.get_artifact("0" * 64):
         pass
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+async def test_a_file_is_read_on_from_where_it_broke_off(*, knows_ranges: bool) -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        assert request.headers["range"] == "bytes=4-"
+        return httpx2.Response(206, content=b"upon") if knows_ranges else whole
+
+    whole = httpx2.Response(200, content=b"onceupon")
+    async with a_server(handle).get_artifact("0" * 64, start=4) as pieces:
+        content = b"".join([piece async for piece in pieces])
+
+    assert content == b"upon"
+
+
+async def test_nothing_comes_from_beyond_the_end_of_a_file() -> None:
+    server = a_server(lambda _: httpx2.Response(416, content=b"no"))
+
+    async with server.get_artifact("0" * 64, start=4) as pieces:
+        assert [piece async for piece in pieces] == []

@@ -1,81 +1,86 @@
-"""File inputs: fetched from the server, checked, and replaced by paths inside the container.
+"""File inputs: found wherever they are in a run's inputs, and replaced by paths in the container.
 
 A file is a value of the form `{"$artifact": {sha256, size_bytes, media_type, name}}`, as an input
-or as an item of an input that is a list. Everything else is passed on untouched.
+or anywhere inside of one; nothing else is taken for a file. Everything else is passed on untouched.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 
-from gyoza.models.value_types import known_type
 from gyoza.op import protocol
+from gyoza.op.errors import pointer
 from gyoza.wire import messages
 from gyoza.wire.messages import ArtifactRef
 from gyoza.wire.strict_json import StrictJsonError
 from gyoza.worker.execution.failures import StageFailure
-from gyoza.worker.server_port import ArtifactMissing, ServerPort
+from gyoza.worker.file_cache import DiskFull, FileCache, WrongContent
+from gyoza.worker.server_port import ArtifactMissing, ServerRefused
+from gyoza.worker.waiting import end
+
+FETCHED_AT_ONCE: Final = 4
+"""Files of one attempt on their way at one time: enough to hide a far server's delays."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME_CHARS: Final = 100
-_TAKING_FILES: Final = ("file", "array", "any", None)
 
+Place = tuple[str | int, ...]
 Fetch = Callable[[ArtifactRef], Awaitable[str]]
 """Brings a file into `in/files/` and returns its path inside the container."""
 
 
-async def with_files_staged(
-    inputs: dict[str, Any], specs: dict[str, Any], fetch: Fetch
-) -> dict[str, Any]:
+async def with_files_staged(inputs: dict[str, Any], fetch: Fetch) -> dict[str, Any]:
     """Return the inputs with every file replaced.
 
     Args:
         inputs: As the run has them; unchanged.
-        specs: Declared inputs as `InputSpecs.to_dict()`; a name that is not in it may be a file.
-        fetch: Called for each file.
+        fetch: Called once for each file, however often the inputs name it.
 
     Raises:
-        StageFailure: A file cannot be had.
+        StageFailure: A file cannot be had, or is described so that none can be meant.
     """
-    staged: dict[str, Any] = {}
-    for name, value in inputs.items():
-        declared = specs.get(name, {}).get("type", "any")
-        takes_files = known_type(declared) in _TAKING_FILES
-        staged[name] = await _staged(value, fetch) if takes_files else value
-    return staged
+    # All are understood before the first is fetched: what is wrong with the last costs nothing.
+    found = {place: _reference(value, place) for place, value in _marked(inputs, ())}
+    if not found:
+        return inputs
+    wanted = {_key(each): each for each in found.values()}
+    paths = dict(zip(wanted, await _all(wanted.values(), fetch), strict=True))
+    by_place = {place: paths[_key(each)] for place, each in found.items()}
+    return cast("dict[str, Any]", _replaced(inputs, (), by_place))
 
 
-async def fetch_file(server: ServerPort, folder: Path, reference: ArtifactRef) -> str:
-    """Store a file as `<folder>/<sha256>/<name>`; nothing happens if it is there.
+async def stage_file(cache: FileCache, folder: Path, reference: ArtifactRef) -> str:
+    """Put a file at `<folder>/<sha256>/<name>`.
 
     Returns:
-        Its path inside the container.
+        Its path inside the container. Files of one name but other content lie in other folders.
 
     Raises:
-        StageFailure: The server lacks it, or sends something else than it promised.
-        ServerAway: It cannot be asked now; what came so far is thrown away.
+        StageFailure: The server lacks it or sends something else, or the disk has no room.
     """
-    if not _SHA256.fullmatch(reference.sha256):
-        raise StageFailure(
-            "BAD_INPUT",
-            f"file {reference.name!r}: {reference.sha256!r} is no sha256 in lower-case hex",
-            charged=True,
-            retryable=False,
-        )
     target = folder / reference.sha256 / safe_name(reference.name)
-    if not target.exists():
-        for each in (folder, target.parent):
-            each.mkdir(exist_ok=True)
-            each.chmod(0o755)  # whatever our umask: the op is somebody else
-        await _download(server, target, reference)
+    await asyncio.to_thread(_make_readable, folder, target.parent)
+    try:
+        await cache.lend(reference, target)
+    except WrongContent as fault:
+        raise StageFailure("INPUT_CORRUPT", f"{_shown(reference)} {fault}") from fault
+    except ArtifactMissing as fault:
+        what = f"the server lacks {_shown(reference)}: {fault}"
+        raise StageFailure("INPUT_CORRUPT", what) from fault
+    except ServerRefused as fault:
+        what = f"the server does not give {_shown(reference)}: {fault}"
+        raise StageFailure("WORKER_ERROR", what) from fault
+    except DiskFull as fault:
+        raise StageFailure(
+            "WORKER_ERROR", f"{_shown(reference)} cannot be kept: {fault}"
+        ) from fault
     inside = f"{protocol.DIR}/{protocol.IN}/{protocol.FILES}"
     return f"{inside}/{reference.sha256}/{target.name}"
 
@@ -84,74 +89,82 @@ def safe_name(name: str) -> str:
     """A file name that is harmless to every shell and file system, and still recognisable."""
     last = name.replace("\\", "/").rpartition("/")[2]
     safe = _UNSAFE.sub("_", last).strip(".")[-_MAX_NAME_CHARS:]
-    return safe.lstrip("-") or "file"
-
-
-async def _staged(value: Any, fetch: Fetch) -> Any:
-    if isinstance(value, list):
-        return [await _staged_item(item, fetch) for item in cast("list[Any]", value)]
-    return await _staged_item(value, fetch)
-
-
-async def _staged_item(value: Any, fetch: Fetch) -> Any:
-    members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if set(members) != {protocol.ARTIFACT_KEY}:
-        return cast("Any", value)
-    described = members[protocol.ARTIFACT_KEY]
-    try:
-        reference = messages.convert({"media_type": "", "name": "file", **described}, ArtifactRef)
-    except (StrictJsonError, TypeError) as error:
-        raise StageFailure(
-            "BAD_INPUT",
-            f"a file input is not described as it should be: {error}",
-            charged=True,
-            retryable=False,
-        ) from None
-    return await fetch(reference)
-
-
-async def _download(server: ServerPort, target: Path, reference: ArtifactRef) -> None:
-    partial = target.with_name(f".{target.name}.part")
-    digest = hashlib.sha256()
-    received = 0
-    try:
-        async with server.get_artifact(reference.sha256) as pieces:
-            with partial.open("wb") as file:
-                async for piece in pieces:
-                    received += len(piece)
-                    if received > reference.size_bytes:
-                        break
-                    await asyncio.to_thread(_take, piece, digest.update, file.write)
-        if received != reference.size_bytes or digest.hexdigest() != reference.sha256:
-            raise _corrupt(reference, received, digest.hexdigest())
-        partial.chmod(0o644)
-        partial.rename(target)
-    except ArtifactMissing as fault:
-        raise StageFailure(
-            "INPUT_CORRUPT", f"the server lacks {_shown(reference)}: {fault}"
-        ) from fault
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _take(piece: bytes, *takers: Callable[[bytes], object]) -> None:
-    # Away from the event loop: a disk may take seconds for a piece.
-    for take in takers:
-        take(piece)
-
-
-def _corrupt(reference: ArtifactRef, received: int, found: str) -> StageFailure:
-    return StageFailure(
-        "INPUT_CORRUPT",
-        f"{_shown(reference)} arrived as {received} bytes with sha256 {found}; "
-        f"expected {reference.size_bytes} bytes",
-    )
-
-
-def _shown(reference: ArtifactRef) -> str:
-    return f"input file {reference.name!r} ({reference.sha256})"
+    return safe.lstrip("-.") or "file"
 
 
 def describe(reference: ArtifactRef) -> dict[str, Any]:
     """The value that stands for a stored file."""
     return {protocol.ARTIFACT_KEY: msgspec.to_builtins(reference)}
+
+
+def _marked(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    """Every value that stands for a file, with the steps to it."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        if place and members.keys() == {protocol.ARTIFACT_KEY}:
+            yield place, members[protocol.ARTIFACT_KEY]
+            return
+        for name, member in members.items():
+            yield from _marked(member, (*place, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(cast("list[Any]", value)):
+            yield from _marked(item, (*place, number))
+
+
+def _reference(described: Any, place: Place) -> ArtifactRef:
+    try:
+        reference = messages.convert({"media_type": "", "name": "file", **described}, ArtifactRef)
+    except (StrictJsonError, TypeError) as error:
+        raise _misdescribed(place, f"is not described as a file should be: {error}") from None
+    if not _SHA256.fullmatch(reference.sha256):
+        raise _misdescribed(place, f"{reference.sha256!r} is no sha256 in lower-case hex")
+    if reference.size_bytes < 0:
+        raise _misdescribed(place, f"{reference.size_bytes} is no size")
+    return reference
+
+
+def _misdescribed(place: Place, what: str) -> StageFailure:
+    where = pointer(("inputs", *place))
+    return StageFailure("BAD_INPUT", f"{where}: {what}", charged=True, retryable=False)
+
+
+def _replaced(value: Any, place: Place, paths: dict[Place, str]) -> Any:
+    if place in paths:
+        return paths[place]
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _replaced(each, (*place, name), paths) for name, each in members.items()}
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return [_replaced(each, (*place, number), paths) for number, each in enumerate(items)]
+    return value
+
+
+async def _all(references: Iterable[ArtifactRef], fetch: Fetch) -> list[str]:
+    """Fetch all, some at a time; the first failure stops the others."""
+    free = asyncio.Semaphore(FETCHED_AT_ONCE)
+
+    async def fetch_in_turn(reference: ArtifactRef) -> str:
+        async with free:
+            return await fetch(reference)
+
+    tasks = [asyncio.ensure_future(fetch_in_turn(each)) for each in references]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await end(*tasks)
+
+
+def _key(reference: ArtifactRef) -> tuple[str, str, int]:
+    # Another size means that one of the two is wrong, which is to come to light.
+    return reference.sha256, safe_name(reference.name), reference.size_bytes
+
+
+def _make_readable(*folders: Path) -> None:
+    for each in folders:
+        each.mkdir(exist_ok=True)
+        each.chmod(0o755)  # whatever our umask: the op is somebody else
+
+
+def _shown(reference: ArtifactRef) -> str:
+    return f"input file {reference.name!r} ({reference.sha256})"

@@ -6,12 +6,14 @@ Only the handing over; each part lives in its own module.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gyoza.worker.clock import Clock
+from gyoza.worker.file_cache import FileCache
 from gyoza.worker.health import Health
 from gyoza.worker.identity import Identity
 from gyoza.worker.journal import Journal
@@ -30,9 +32,12 @@ class Services:
         starting: Limits how many containers are being started at one time.
         image_locks: One per image, so that it is pulled once.
         draw: Jitter of pauses.
+        file_cache_mb: How much is kept of input files that no attempt uses.
+        files: The input files on this machine; made of the other parts.
         dev_sources: Where `gyoza dev` says which versions see which sources; None for nowhere.
         cluster_id: As the server names itself; "" before registration.
         server_ahead_us: How far the server's clock is ahead of ours; deadlines are by the server's.
+        is_leaving: This process ends and leaves its containers running, for its successor.
     """
 
     runtime: ContainerRuntime
@@ -46,9 +51,23 @@ class Services:
     container_gid: int
     starting: asyncio.Semaphore
     draw: random.Random
+    file_cache_mb: int = 10_240
+    files: FileCache = field(init=False)
     dev_sources: Path | None = None
     cluster_id: str = ""
     server_ahead_us: int = 0
+    is_leaving: bool = False
     image_locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
+
+    def __post_init__(self) -> None:
+        self.files = FileCache(
+            self.state_dir,
+            self.server,
+            self.clock,
+            self.draw,
+            limit_mb=self.file_cache_mb,
+            # Whoever owns a file could write to it, were it not for the read-only mount.
+            lends_links=self.container_uid != os.geteuid(),
+        )

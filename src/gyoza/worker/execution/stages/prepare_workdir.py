@@ -8,10 +8,8 @@ from typing import ClassVar
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
 from gyoza.worker.execution.context import ExecutionContext
-from gyoza.worker.execution.input_files import fetch_file, with_files_staged
+from gyoza.worker.execution.input_files import stage_file, with_files_staged
 from gyoza.worker.execution.services import Services
-from gyoza.worker.server_port import ServerAway
-from gyoza.worker.waiting import Backoff
 
 
 class PrepareWorkdir:
@@ -32,17 +30,18 @@ class PrepareWorkdir:
         """See `Stage.enter`."""
         # Nothing is begun that cannot be noted; the pipeline reports why.
         self._services.journal.begin(context.assignment)
+        folder = context.folder.inner / protocol.FILES
 
         async def fetch(reference: ArtifactRef) -> str:
             await asyncio.to_thread(self._make, context)
-            return await self._fetch(context, reference)
+            return await stage_file(self._services.files, folder, reference)
 
-        assignment = context.assignment
-        context.inputs = await with_files_staged(assignment.inputs, assignment.input_specs, fetch)
+        context.inputs = await with_files_staged(context.assignment.inputs, fetch)
         await asyncio.to_thread(self._write, context)
 
     async def exit(self, context: ExecutionContext) -> None:
-        """See `Stage.exit`: nothing is held."""
+        """See `Stage.exit`: the folder is gone, and with it the hold on input files."""
+        await self._services.files.tidy()
 
     def _make(self, context: ExecutionContext) -> None:
         context.folder.make(self._services.container_uid, self._services.container_gid)
@@ -53,13 +52,3 @@ class PrepareWorkdir:
         context.folder.write_in(protocol.INPUT_FILE, context.inputs)
         # Before any container: a successor must know of it after whatever happens from here on.
         self._services.journal.sync()
-
-    async def _fetch(self, context: ExecutionContext, reference: ArtifactRef) -> str:
-        folder = context.folder.inner / protocol.FILES
-        backoff = Backoff(self._services.draw)
-        while True:
-            try:
-                return await fetch_file(self._services.server, folder, reference)
-            except ServerAway:
-                # Without the server nothing is lost by waiting: it will take no result either.
-                await self._services.clock.sleep(backoff.next_s())
