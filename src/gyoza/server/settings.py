@@ -46,10 +46,16 @@ class Settings(BaseSettings):
         acknowledge_within_s: An assignment that its worker has not claimed after so many seconds
             goes back to PENDING; longer than a long poll (25 s), so a connected worker never
             meets it.
-        amnesty_after_gap_s: A gap in the server's own ticking of more than so many seconds means
-            that workers could not reach it either.
-        amnesty_s: After start or such a gap no lease expires for so many seconds: a full lease and
-            half of one for the reconnects.
+        pulse_interval_s: Seconds between two notes in the database that the control plane lives; a
+            third of `amnesty_after_gap_s`, so that two may be late.
+        amnesty_after_gap_s: A gap in those notes of more than so many seconds, with or without a
+            restart, means that workers could not reach the server either.
+        amnesty_s: After such a gap no lease expires for so many seconds: a full lease and half of
+            one for the reconnects.
+        brake_from_workers: When more than half of the workers, and at least so many, fall silent at
+            once, no lease expires: the fault is more likely between them and the server. Two of
+            three boxes that are switched off in the evening are no such case.
+        brake_s: Seconds that the brake is held; long enough to wake somebody.
         limbo_s: A container whose run the database does not know is left alone for so many seconds:
             time to notice that the database was restored from a backup, or is the wrong one.
         rescue_interval_s: Seconds between looks for overdue and lost runs; the unit in which
@@ -88,8 +94,11 @@ class Settings(BaseSettings):
     silent_after_s: float = Field(default=15.0, gt=0)
     lease_s: float = Field(default=60.0, gt=0)
     acknowledge_within_s: float = Field(default=30.0, gt=0)
+    pulse_interval_s: float = Field(default=5.0, gt=0)
     amnesty_after_gap_s: float = Field(default=15.0, gt=0)
     amnesty_s: float = Field(default=90.0, ge=0)
+    brake_from_workers: int = Field(default=3, ge=1)
+    brake_s: float = Field(default=300.0, ge=0)
     limbo_s: float = Field(default=600.0, ge=0)
     rescue_interval_s: float = Field(default=1.0, gt=0)
     prune_interval_s: float = Field(default=60.0, gt=0)

@@ -15,6 +15,7 @@ from gyoza.server.storage.records import (
     IdempotencyRecord,
     LogPiece,
     LogStream,
+    Pulse,
     StoredLog,
     WorkerRecord,
 )
@@ -22,6 +23,7 @@ from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.wire.messages import ArtifactRef, Capacity, Gpu
+from tests.contract.storage.conftest import OpenStore
 
 
 def a_version(clock: ManualClock, version: str, op_id: str = "count") -> OpDefinition:
@@ -175,6 +177,22 @@ class TestWorkers:
         store.write_now(lambda uow: uow.workers.lock("wrk_none"))
 
 
+class TestThePulse:
+    def test_it_is_unknown_before_the_first_tick(self, store: Store) -> None:
+        assert store.read_now(lambda uow: uow.pulse.find()) is None
+
+    def test_it_comes_back_as_it_was_saved_last_after_a_restart(
+        self, open_store: OpenStore, clock: ManualClock
+    ) -> None:
+        last = Pulse(clock.now(), amnesty_until=clock.now() + timedelta(seconds=90))
+        with open_store() as store:
+            store.write_now(lambda uow: uow.pulse.save(Pulse(uow.now(), brake_until=uow.now())))
+            store.write_now(lambda uow: uow.pulse.save(last))
+
+        with open_store() as again:
+            assert again.read_now(lambda uow: uow.pulse.find()) == last
+
+
 class TestLimbo:
     def test_a_container_nobody_knows_is_remembered_since_it_was_first_named(
         self, store: Store, clock: ManualClock
@@ -264,7 +282,7 @@ def _small_logs(uow: UnitOfWork) -> LogRepository:
 
 class TestArtifacts:
     def test_an_artifact_is_noted_once(self, store: Store, clock: ManualClock) -> None:
-        artifact = ArtifactRecord("0" * 64, 3, "text/plain", clock.now())
+        artifact = ArtifactRecord("0" * 64, 3, "text/plain", clock.now(), clock.now())
 
         first = store.write_now(lambda uow: uow.artifacts.add(artifact))
         again = store.write_now(lambda uow: uow.artifacts.add(replace(artifact, media_type="x/y")))
@@ -293,6 +311,50 @@ class TestArtifacts:
 
         with pytest.raises(IntegrityError):
             store.write_now(lambda uow: uow.artifacts.link(run.id, 1, [ref]))
+
+    def test_sending_or_asking_spares_a_file_for_another_while(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        artifact = ArtifactRecord("0" * 64, 3, "text/plain", clock.now())
+        store.write_now(lambda uow: uow.artifacts.add(artifact))
+        began = clock.now()
+
+        clock.advance(10)
+        known = store.write_now(lambda uow: uow.artifacts.touch("0" * 64))
+        unknown = store.write_now(lambda uow: uow.artifacts.touch("1" * 64))
+        clock.advance(10)
+        store.write_now(lambda uow: uow.artifacts.add(artifact))
+
+        assert (known, unknown) == (True, False)
+        found = store.read_now(lambda uow: uow.artifacts.find("0" * 64))
+        assert found is not None
+        assert found.used_at == began + timedelta(seconds=20)
+
+    def test_only_what_no_run_names_and_nobody_used_is_forgotten(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        run = a_stored_run(store)
+        left, named, used, unused = (digit * 64 for digit in "0123")
+        for sha256 in (left, named, used, unused):
+            artifact = ArtifactRecord(sha256, 3, "text/plain", clock.now())
+            store.write_now(lambda uow, artifact=artifact: uow.artifacts.add(artifact))
+        ref = ArtifactRef(sha256=left, size_bytes=3, media_type="text/plain", name="a.txt")
+        store.write_now(lambda uow: uow.artifacts.link(run.id, 1, [ref]))
+        store.write_now(lambda uow: uow.artifacts.refer([(run.id, named), (run.id, named)]))
+        clock.advance(100)
+        before = clock.now()
+        store.write_now(lambda uow: uow.artifacts.touch(used))
+
+        listed = store.read_now(lambda uow: uow.artifacts.unnamed(before, 10))
+        forgotten = {
+            sha256: store.write_now(lambda uow, s=sha256: uow.artifacts.forget(s, before))
+            for sha256 in (left, named, used, unused)
+        }
+
+        assert listed == [unused]
+        assert forgotten == {left: False, named: False, used: False, unused: True}
+        sizes = store.read_now(lambda uow: uow.artifacts.sizes([left, named, used, unused]))
+        assert sizes == {left: 3, named: 3, used: 3}
 
 
 class TestKeptAnswers:

@@ -13,25 +13,11 @@ from gyoza.models import OpRunState
 from gyoza.server.clock import ManualClock
 from gyoza.server.loops.dispatcher import Dispatcher
 from gyoza.server.loops.pruner import Pruner
-from gyoza.server.loops.rescuer import Rescuer
 from gyoza.server.loops.roster import Roster
 from gyoza.server.use_cases.idempotency import Answer, IdempotencyKey, hash_of, once
 from tests.integration.server_core.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-class SleepyClock(ManualClock):
-    """A machine that can be suspended, which its monotonic clock does not count."""
-
-    _slept_s = 0.0
-
-    def sleep_through(self, seconds: float) -> None:
-        self._slept_s += seconds
-        self.advance(seconds)
-
-    def monotonic(self) -> float:
-        return super().monotonic() - self._slept_s
 
 
 class PassingClock(ManualClock):
@@ -42,69 +28,6 @@ class PassingClock(ManualClock):
     def now(self) -> datetime:
         self.advance(self.passing_s)
         return super().now()
-
-
-def a_rescuer(world: World) -> Rescuer:
-    return Rescuer(world.store, world.outside, world.clock)
-
-
-async def test_nothing_expires_for_a_while_after_the_server_started(world: World) -> None:
-    worker = world.worker()
-    run = world.submit()
-    worker.take()
-    world.clock.advance(100)
-    rescuer = a_rescuer(world)
-
-    await rescuer.tick()
-    spared = world.run(run.id).state
-    for _ in range(91):
-        world.clock.advance(1)
-        await rescuer.tick()
-
-    assert spared is OpRunState.ASSIGNED
-    assert world.run(run.id).state is OpRunState.PENDING
-
-
-async def test_a_gap_in_the_servers_own_ticking_brings_the_amnesty_back(world: World) -> None:
-    rescuer = a_rescuer(world)
-    await rescuer.tick()
-    for _ in range(10):
-        world.clock.advance(10)
-        await rescuer.tick()
-    before = rescuer.grants_amnesty
-
-    world.clock.advance(16)
-    await rescuer.tick()
-
-    assert (before, rescuer.grants_amnesty) == (False, True)
-
-
-async def test_a_machine_that_slept_brings_the_amnesty_back(tmp_path: Path) -> None:
-    clock = SleepyClock()
-    world = World(tmp_path / "gyoza.db", clock)
-    worker = world.worker()
-    run = world.submit()
-    assignment = worker.take()
-    rescuer = a_rescuer(world)
-    for _ in range(100):
-        await rescuer.tick()
-        clock.advance(1)
-        worker.heartbeat(assignment)
-
-    clock.sleep_through(8 * 3600)
-    await rescuer.tick()
-
-    assert world.run(run.id).state is OpRunState.ASSIGNED
-    world.close()
-
-
-async def test_timeouts_need_no_amnesty(world: World) -> None:
-    run = world.submit(timeouts={"queue_s": 5})
-    world.clock.advance(6)
-
-    await a_rescuer(world).tick()
-
-    assert world.run(run.id).reason == "QUEUE_TIMEOUT"
 
 
 async def test_the_dispatcher_sleeps_until_the_next_delayed_run_is_due(world: World) -> None:

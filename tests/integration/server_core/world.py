@@ -12,6 +12,7 @@ from gyoza.models.ids import new_id
 from gyoza.server.clock import ManualClock
 from gyoza.server.scheduling.planner import plan
 from gyoza.server.settings import Settings
+from gyoza.server.storage.records import Pulse
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import definitions, dispatch, leases, reports, runs, workers
@@ -108,6 +109,8 @@ class World:
         return self.do(leases.end_overdue)
 
     def expire_leases(self) -> int:
+        """Expire leases, as a server that was there all the time."""
+        self.do(lambda uow: uow.pulse.save(Pulse(uow.now())))
         return self.do(lambda uow: leases.expire_leases(uow, self.outside))
 
     def release_unacknowledged(self) -> int:
@@ -213,7 +216,8 @@ class Worker:
     def release(self, assignment: Assignment) -> ReportAnswer:
         item = ReleaseItem(run_id=assignment.run_id, fence=assignment.fence, token=assignment.token)
         command = Release(session_id=self.session, items=[item])
-        return self.world.do(lambda uow: workers.release(uow, self.id, command)).items[0]
+        world = self.world
+        return world.do(lambda uow: workers.release(uow, self.id, command, world.outside)).items[0]
 
     def event(self, seq: int, kind: Any, msg: str | int) -> ReportedEvent:
         return ReportedEvent(seq=seq, t_us=self.world.clock.now_us(), type=kind, msg=msg)

@@ -207,7 +207,9 @@ class Readiness(msgspec.Struct):
 
     Attributes:
         checks: "ok", or what is wrong, by part.
+        notes: What is unusual though requests are served.
     """
 
     status: Literal["ready", "not ready"]
     checks: dict[str, str]
+    notes: list[str] = []

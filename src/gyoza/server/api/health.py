@@ -13,6 +13,7 @@ from gyoza.server.api.access import Access
 from gyoza.server.api.documents import Health, Readiness
 from gyoza.server.api.operations import Answer, Call, Operations, json_answer
 from gyoza.server.errors import StoreUnavailable
+from gyoza.server.use_cases.patience import suspension
 
 OPERATIONS: Final = Operations("health", Access.PUBLIC, prefix="")
 _DISPATCHER_STUCK_S: Final = 15.0
@@ -39,7 +40,9 @@ async def readiness(call: Call) -> Response:
         "server": "shutting down" if call.server.stopping.begun else _OK,
     }
     ready = all(check == _OK for check in checks.values())
-    document = Readiness(status="ready" if ready else "not ready", checks=checks)
+    document = Readiness(
+        status="ready" if ready else "not ready", checks=checks, notes=await _notes(call)
+    )
     return json_answer(document, 200 if ready else 503)
 
 
@@ -49,6 +52,14 @@ async def _store(call: Call) -> str:
     except StoreUnavailable:
         return "not available; the log says why"
     return _OK
+
+
+async def _notes(call: Call) -> list[str]:
+    try:
+        note = await call.server.store.read(suspension)
+    except StoreUnavailable:
+        return []
+    return [note] if note else []
 
 
 def _dispatcher(age_s: float | None) -> str:

@@ -128,6 +128,9 @@ async def report(call: Call) -> Response:
 async def release(call: Call) -> Response:
     """Give assignments back that were not started."""
     command = await call.message(Release)
+    outside = call.server.outside
     return json_answer(
-        await call.server.store.write(lambda uow: workers.release(uow, call.path("id"), command))
+        await call.server.store.write(
+            lambda uow: workers.release(uow, call.path("id"), command, outside)
+        )
     )

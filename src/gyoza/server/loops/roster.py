@@ -26,7 +26,7 @@ class Roster:
         settings = outside.settings
         duties = (
             Dispatcher(store, settings, clock),
-            Rescuer(store, outside, clock),
+            Rescuer(store, outside),
             Pruner(store, settings),
         )
         self._loops = [Loop(duty, store.wakeups, clock, outside.random) for duty in duties]

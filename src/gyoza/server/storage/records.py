@@ -208,6 +208,21 @@ class WorkerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulse:
+    """When the control plane last lived, and until when no lease counts as over.
+
+    Attributes:
+        ticked_at: Noted every few seconds by any server.
+        amnesty_until: Set after a gap in the ticking; None before the first.
+        brake_until: Set when most workers fell silent at once; None when that is over.
+    """
+
+    ticked_at: datetime
+    amnesty_until: datetime | None = None
+    brake_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LogPiece:
     """A piece of output to be stored; at most 64 KiB of text."""
 

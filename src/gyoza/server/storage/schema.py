@@ -115,6 +115,9 @@ op_runs: Final = Table(
     Column("cpu", BigInteger),
     Column("ram_mb", BigInteger),
     Column("vram_mb", BigInteger),
+    # What the current attempt needs, where that is more than what was asked for.
+    Column("raised_ram_mb", BigInteger),
+    Column("raised_vram_mb", BigInteger),
     Column("retry_policy", Text, nullable=False),
     Column("event_delivery", Text, nullable=False),
     Column("execution", Text, nullable=False),
@@ -310,6 +313,17 @@ workers: Final = Table(
     Column("last_seen_us", BigInteger, nullable=False),
 )
 
+# When the control plane last lived; until when no lease counts as over.
+pulse: Final = Table(
+    "pulse",
+    metadata,
+    Column("singleton", Integer, primary_key=True, autoincrement=False),
+    Column("ticked_us", BigInteger, nullable=False),
+    Column("amnesty_until_us", BigInteger),
+    Column("brake_until_us", BigInteger),
+    CheckConstraint("singleton = 1", name="singleton"),
+)
+
 # Containers on workers' machines whose runs this database does not know.
 limbo: Final = Table(
     "limbo",
@@ -346,6 +360,19 @@ artifacts: Final = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("media_type", String, nullable=False),
     Column("created_us", BigInteger, nullable=False),
+    # When somebody last sent it or asked for it; what no run names is kept for a while from then.
+    Column("used_us", BigInteger, nullable=False, server_default=text("0")),
+    Index("ix_artifacts_used_us", "used_us"),
+)
+
+# Files that a run's inputs, or outputs that a caller wrote, name.
+run_references: Final = Table(
+    "run_references",
+    metadata,
+    Column("sha256", String, ForeignKey("artifacts.sha256"), nullable=False),
+    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    PrimaryKeyConstraint("sha256", "run_id"),
+    Index("ix_run_references_run_id", "run_id"),
 )
 
 run_artifacts: Final = Table(

@@ -12,6 +12,7 @@ from gyoza.server.storage.repositories.definitions import DefinitionRepository
 from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.repositories.outbox import OutboxRepository
+from gyoza.server.storage.repositories.pulse import PulseRepository
 from gyoza.server.storage.repositories.runs import RunRepository
 from gyoza.server.storage.repositories.workers import WorkerRepository
 from gyoza.server.storage.transaction import Transaction
@@ -33,6 +34,7 @@ class UnitOfWork:
         artifacts: What is known of stored files.
         idempotency: Answers kept for repeated requests.
         outbox: Events on their way out.
+        pulse: When the control plane last lived.
     """
 
     def __init__(self, transaction: Transaction, cluster: Callable[[], Cluster]) -> None:
@@ -46,6 +48,7 @@ class UnitOfWork:
         self.artifacts = ArtifactRepository(transaction)
         self.idempotency = IdempotencyRepository(transaction)
         self.outbox = OutboxRepository(transaction)
+        self.pulse = PulseRepository(transaction)
 
     def now(self) -> datetime:
         """The transaction's time, aware and in UTC: the same for all its statements."""

@@ -136,6 +136,10 @@ def _take_over(
     # A database restored from a backup may have forgotten that it was claimed.
     uow.assignments.mark_claimed(unclaimed & kept, f"adopted-{command.session_id}", uow.now())
     held = [each for each in uow.assignments.held_by(command.worker_id) if _key(each) in kept]
+    for each in held:
+        outside.tally.note(
+            "container adopted", run=each.run_id, fence=each.fence, worker=each.worker_id
+        )
     told = assignments_of(uow, command.worker_id, held)
     return {_key(each): (each, said) for each, said in zip(held, told, strict=True)}
 

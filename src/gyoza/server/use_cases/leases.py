@@ -1,7 +1,7 @@
 """What the server does about runs that nobody reports on: deadlines, lost and unclaimed attempts.
 
-Called by the rescuer, a bounded number at a time. When a lease may count as over is the rescuer's
-to know: it alone sees whether the server itself was away.
+Called by the rescuer, a bounded number at a time. Each looks again in its own transaction, so that
+any number of rescuers may run. When silence may count as loss is decided in `patience`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gyoza.server.use_cases.attempts import (
     stop_run,
 )
 from gyoza.server.use_cases.outside import Outside
+from gyoza.server.use_cases.patience import is_tick_due, may_expire
 
 BATCH: Final = 200
 
@@ -31,11 +32,13 @@ class Troubles:
     """What there is to rescue.
 
     Attributes:
+        tick: The control plane's pulse is to be noted.
         overdue: Some run is past its queue or total timeout.
         unacknowledged: Some assignment was not claimed in time.
         expired: Some lease is over.
     """
 
+    tick: bool
     overdue: bool
     unacknowledged: bool
     expired: bool
@@ -46,6 +49,7 @@ def look_for_troubles(uow: UnitOfWork, outside: Outside) -> Troubles:
     now = uow.now()
     claimed_by = now - timedelta(seconds=outside.settings.acknowledge_within_s)
     return Troubles(
+        tick=is_tick_due(uow, outside.settings),
         overdue=bool(uow.runs.overdue(now, 1)),
         unacknowledged=bool(uow.assignments.unacknowledged(claimed_by, 1)),
         expired=bool(uow.assignments.expired(now, 1)),
@@ -77,10 +81,12 @@ def release_unacknowledged(uow: UnitOfWork, outside: Outside) -> int:
 def expire_leases(uow: UnitOfWork, outside: Outside) -> int:
     """Close the attempts of workers that are gone, uncharged; returns how many.
 
-    What they reserved stays reserved: a worker that comes back may still run their containers, and
-    frees them by saying what it holds.
+    None while there is reason to doubt that they are gone. What they reserved stays reserved: a
+    worker that comes back may still run their containers, and frees them by saying what it holds.
     """
     found = uow.assignments.expired(uow.now(), BATCH)
+    if not found or not may_expire(uow, outside):
+        return 0
     held = {each.run_id: each for each in found}
     lost = 0
     for run in uow.runs.get_many(held):
@@ -90,6 +96,9 @@ def expire_leases(uow: UnitOfWork, outside: Outside) -> int:
         silence = f"worker {attempt.worker_id} was not heard of for {outside.settings.lease_s:g} s"
         lose_attempt(uow, run, silence, outside)
         let_go(uow, run.id, attempt.fence, free=attempt.claimed_at is None)
+        outside.tally.note(
+            "lease expired", run=run.id, fence=attempt.fence, worker=attempt.worker_id
+        )
         lost += 1
     return lost
 

@@ -7,12 +7,13 @@ a seed can replay.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import TypeAlias
 
 from gyoza.server.settings import Settings
+from gyoza.server.use_cases.tally import Tally
 
 IdSource: TypeAlias = Callable[[str, datetime], str]
 """Makes a new id of the kind (`run`, `bat`) that carries the moment."""
@@ -26,8 +27,10 @@ class Outside:
         settings: The numbers decided by.
         ids: Makes ids.
         random: Jitter of backoffs; thread-safe as `random.Random` is.
+        tally: Counts what is rare.
     """
 
     settings: Settings
     ids: IdSource
     random: Random
+    tally: Tally = field(default_factory=Tally)

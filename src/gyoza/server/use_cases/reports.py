@@ -61,7 +61,7 @@ def _take(uow: UnitOfWork, worker_id: str, item: ReportItem, outside: Outside) -
         return answer
     held = uow.assignments.find(item.run_id, item.fence)
     if held is None or held.worker_id != worker_id:
-        return _late(uow, item, answer)
+        return _late(uow, worker_id, item, answer, outside)
     if _has_gap(item, held, answer):
         return answer
     missing = missing_artifact(uow, item.result) if item.result else None
@@ -72,10 +72,20 @@ def _take(uow: UnitOfWork, worker_id: str, item: ReportItem, outside: Outside) -
     return answer
 
 
-def _late(uow: UnitOfWork, item: ReportItem, answer: ReportAnswer) -> ReportAnswer:
+def _late(
+    uow: UnitOfWork, worker_id: str, item: ReportItem, answer: ReportAnswer, outside: Outside
+) -> ReportAnswer:
     known = uow.assignments.closed_result_digest(item.run_id, item.fence)
     if item.result is not None and known == result_digest(item.result):
+        outside.tally.count("result answered again")
         return answer  # the answer to the first one was lost on the way
+    outside.tally.note(
+        "stale write refused",
+        run=item.run_id,
+        fence=item.fence,
+        worker=worker_id,
+        result=item.result.outcome if item.result else None,
+    )
     answer.status, answer.detail = "STALE", "the attempt is over or elsewhere; stop and discard"
     return answer
 

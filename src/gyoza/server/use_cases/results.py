@@ -52,6 +52,8 @@ def take_result(
             payload=_details(result),
             now=uow.now(),
         )
+        if uow.runs.cancel_intent(run.id) is not None:
+            outside.tally.count("complete beat cancel")
         uow.runs.save(run)
     else:
         _end_otherwise(uow, run, result, faults, outside)
@@ -73,6 +75,7 @@ def _end_otherwise(
     evidence = Evidence(result.message, result.exit_code, _details(result))
     intent = uow.runs.cancel_intent(run.id)
     if intent is not None:
+        outside.tally.count("cancel beat complete")
         end_as_asked(uow, run, intent, evidence)
     elif faults:
         shown = [{"pointer": each.pointer, "message": each.message} for each in faults]

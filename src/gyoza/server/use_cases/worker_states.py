@@ -65,6 +65,7 @@ def worker_view(
     run_ids: Sequence[str],
     now: datetime,
     settings: Settings,
+    suspension: str = "",
 ) -> WorkerView:
     """Return the worker as people see it.
 
@@ -74,8 +75,11 @@ def worker_view(
         run_ids: What it holds.
         now: The moment of the look.
         settings: When silence counts.
+        suspension: Why no lease expires at present; "" when leases expire as usual.
     """
     state, detail = state_of(worker, now, settings)
+    if state == "LOST" and run_ids and suspension:
+        detail = f"{detail}; {suspension}"
     return WorkerView(
         id=worker.id,
         name=worker.name,

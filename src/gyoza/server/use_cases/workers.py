@@ -18,6 +18,7 @@ from gyoza.server.use_cases.assignments import assignments_of, cancel_order
 from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
+from gyoza.server.use_cases.patience import suspension
 from gyoza.server.use_cases.sessions import active_session
 from gyoza.server.use_cases.tokens import is_token_of
 from gyoza.server.use_cases.worker_states import state_of, worker_view
@@ -91,7 +92,9 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
     """
     active_session(uow, worker_id, command.session_id)
     held = uow.assignments.claimed_with(worker_id, command.claim_id)
-    if not held:
+    if held:
+        outside.tally.count("duplicate claim answered")
+    else:
         held = uow.assignments.unclaimed_for(worker_id)
         uow.assignments.mark_claimed(held, command.claim_id, uow.now())
     if not held:
@@ -101,7 +104,7 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
     return Claimed(assignments=assignments_of(uow, worker_id, held))
 
 
-def release(uow: UnitOfWork, worker_id: str, command: Release) -> Reported:
+def release(uow: UnitOfWork, worker_id: str, command: Release, outside: Outside) -> Reported:
     """Take back assignments that the worker did not start: ASSIGNED -> PENDING, next fence.
 
     Raises:
@@ -109,7 +112,7 @@ def release(uow: UnitOfWork, worker_id: str, command: Release) -> Reported:
         SessionSuperseded: Another session registered.
     """
     active_session(uow, worker_id, command.session_id)
-    return Reported(items=[_release_one(uow, worker_id, item) for item in command.items])
+    return Reported(items=[_release_one(uow, worker_id, item, outside) for item in command.items])
 
 
 def drain_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
@@ -188,7 +191,9 @@ def _view(
     uow: UnitOfWork, worker: WorkerRecord, reserved: Sequence[Reservation], outside: Outside
 ) -> WorkerView:
     run_ids = [each.run_id for each in uow.assignments.held_by(worker.id)]
-    return worker_view(worker, reserved, run_ids, uow.now(), outside.settings)
+    return worker_view(
+        worker, reserved, run_ids, uow.now(), outside.settings, suspension=suspension(uow)
+    )
 
 
 def _free_what_is_gone(
@@ -217,13 +222,18 @@ def _news(held: Sequence[HeldAttempt], known: Sequence[Held]) -> list[CancelOrde
     return [order for order in orders if order and (order.run_id, order.fence) not in stopping]
 
 
-def _release_one(uow: UnitOfWork, worker_id: str, item: ReleaseItem) -> ReportAnswer:
+def _release_one(
+    uow: UnitOfWork, worker_id: str, item: ReleaseItem, outside: Outside
+) -> ReportAnswer:
     answer = ReportAnswer(run_id=item.run_id, fence=item.fence, status="OK")
     if not is_token_of(item.token, uow.cluster().secret, item.run_id, item.fence):
         answer.status, answer.detail = "INVALID", "the token is not this attempt's"
         return answer
     held = uow.assignments.find(item.run_id, item.fence)
     if held is None or held.worker_id != worker_id:
+        outside.tally.note(
+            "stale write refused", run=item.run_id, fence=item.fence, worker=worker_id
+        )
         answer.status, answer.detail = "STALE", "the attempt is over or elsewhere"
         return answer
     run = uow.runs.get(item.run_id)

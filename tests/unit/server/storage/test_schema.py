@@ -118,6 +118,7 @@ def test_every_table_and_index_can_be_made_on_postgresql() -> None:
         (run_queue.QUEUE_OVERDUE, "ix_op_runs_queue_deadline"),
         (run_queue.OLDEST_ENDED, "ix_op_runs_ended"),
         (assignments.EXPIRED, "ix_op_attempts_lease"),
+        (assignments.EXPIRED_HOLDERS, "ix_op_attempts_lease"),
         (assignments.UNACKNOWLEDGED, "ix_op_attempts_unclaimed"),
         (assignments.BY_WORKER, "ix_op_attempts_holder"),
         (assignments.UNFREED_ON, "ix_reservations_unfreed"),

@@ -53,6 +53,9 @@ EXPIRED: Final = (
     .order_by(op_attempts.c.lease_expires_us)
     .limit(bindparam("count"))
 )
+EXPIRED_HOLDERS: Final = select(op_attempts.c.holder_id).where(
+    text(HELD), op_attempts.c.lease_expires_us <= bindparam("now")
+)
 UNACKNOWLEDGED: Final = (
     _HELD.where(op_attempts.c.claimed_us.is_(None), op_attempts.c.opened_us <= bindparam("before"))
     .order_by(op_attempts.c.opened_us)
@@ -301,6 +304,10 @@ class AssignmentRepository:
     def expired(self, now: datetime, limit: int) -> list[HeldAttempt]:
         """What is held under a lease that is over, longest over first."""
         return self._held(EXPIRED, {"now": to_us(now), "count": limit})
+
+    def expired_holders(self, now: datetime) -> set[str]:
+        """The workers that hold something under a lease that is over."""
+        return set(self._connection.execute(EXPIRED_HOLDERS, {"now": to_us(now)}).scalars())
 
     def unacknowledged(self, before: datetime, limit: int) -> list[HeldAttempt]:
         """What was assigned before that moment and never claimed, oldest first."""
