@@ -38,7 +38,11 @@ RUN: Final = "Run"
 OPERATE: Final = "Operate"
 
 VERBS: Final = (
-    Verb(("dev",), DEVELOP, "Start a server and a worker on this machine."),
+    Verb(
+        ("dev",),
+        DEVELOP,
+        "Start a server and a worker on this machine, and deploy projects as they are saved.",
+    ),
     Verb(("init",), DEVELOP, "Write a new op project."),
     Verb(("build",), DEVELOP, "Build an op's image, with its spec in a label."),
     Verb(("deploy",), DEVELOP, "Register an image and its gyoza.yml as a version of an op."),

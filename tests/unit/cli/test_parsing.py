@@ -38,7 +38,8 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
         "server start --host h --port 1 --data-dir /d --log-level debug",
         {"host": "h", "port": 1, "data_dir": Path("/d"), "log_level": "debug"},
     ),
-    ("dev", {"data_dir": None, "port": 5555, "worker_tags": ()}),
+    ("dev", {"paths": (), "data_dir": None, "port": 5555, "worker_tags": (), "base": None}),
+    ("dev a b --base x:1", {"paths": (Path("a"), Path("b")), "base": "x:1"}),
     (
         "dev --data-dir /d --port 6 --worker-tag a=b --worker-tag c=d",
         {"data_dir": Path("/d"), "port": 6, "worker_tags": ("a=b", "c=d")},

@@ -1,13 +1,13 @@
-"""`gyoza dev`: a server and a worker on this machine, as one command."""
+"""`gyoza dev [PATH...]`: a server and a worker on this machine, and projects deployed as saved."""
 
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,16 +17,14 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
-    from gyoza.cli.supervision import Child
-    from gyoza.client import GyozaClient
-    from gyoza.wire.messages import WorkerView
+    from gyoza.cli.dev_stack import Stop
+    from gyoza.cli.endpoint import Endpoint
+    from gyoza.cli.watching.watch import Watch
+    from gyoza.project.engine_build import Engine
 
-T = TypeVar("T")
-_READY_WITHIN_S: Final = 30.0
-_TICK_S: Final = 0.1
-# A worker drains at the first request and stops what still runs at the second.
-_GRACES_S: Final = {"worker": (2.0, 8.0), "server": (6.0,)}
+_Serving = tuple[str, Callable[[], None]]
 _INSTALL: Final = "install Docker Engine (https://docs.docker.com/engine/install/) and start it"
+_JOIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,213 +32,179 @@ class Options:
     """What was asked.
 
     Attributes:
+        paths: Projects to watch: folders, `gyoza.yml` files, single Python files.
         data_dir: Holds everything, and persists; None is the user's data folder.
         port: To listen on; the next free one is taken when it is not free.
         worker_tags: `key=value` words for the worker.
+        base: Base image of the projects; None is each project's, the machine's or the public one.
     """
 
+    paths: tuple[Path, ...] = ()
     data_dir: Path | None = None
     port: int = 5555
     worker_tags: tuple[str, ...] = ()
+    base: str | None = None
 
 
 def command(
     ctx: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Projects to deploy at each save."),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Holds everything, and persists.")] = None,
     port: Annotated[int, typer.Option(help="Or the next free one.", min=1, max=65535)] = 5555,
     worker_tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Tag of the worker.")
     ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Image to build the projects on.")
+    ] = None,
 ) -> int:
-    """Start a server and a worker on this machine."""
-    return run(Options(data_dir, port, tuple(worker_tag or ())), context_of(ctx))
+    """Start a server and a worker on this machine, and deploy projects as they are saved."""
+    options = Options(tuple(paths or ()), data_dir, port, tuple(worker_tag or ()), base)
+    return run(options, context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
-    """Keep both running until Ctrl-C, or until one of them ends by itself.
+    """Keep it all running until Ctrl-C, or until a part of it ends by itself.
 
     Raises:
-        CliError: No engine, no port, another `gyoza dev` on the same data, or a part that ended.
+        CliError: No engine, no port, no such project, another `gyoza dev` on the same data and
+            nothing to watch, or a part that ended.
     """
-    from gyoza.cli.endpoint import remove_endpoint
+    from gyoza.cli.dev_stack import Stop
 
     folder = (options.data_dir or context.data_dir / "dev").absolute()
-    _refuse_second(folder, context)
-    engine = _engine(context)
-    stack = _Stack(options, context, folder)
-    with _Stop() as stop:
-        try:
-            stack.start(stop)
-            if not stop.asked:
-                stack.announce(engine)
-                stack.watch(stop)
-        finally:
-            remove_endpoint(context.state_dir, os.getpid())
-            stack.end(stop)
-    return ExitCode.OK
-
-
-class _Stop:
-    """Whether somebody asked for the end: Ctrl-C, SIGTERM, or a closed terminal."""
-
-    _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    @property
-    def asked(self) -> bool:
-        return self.times > 0
-
-    @property
-    def is_hurried(self) -> bool:
-        """Whether it was asked for twice: no more grace."""
-        return self.times > 1
-
-    def __enter__(self) -> Self:
-        self._before = [signal.signal(each, self._note) for each in self._SIGNALS]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each, handler in zip(self._SIGNALS, self._before, strict=True):
-            signal.signal(each, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        del number, frame
-        self.times += 1
-
-
-class _Stack:
-    """The two children."""
-
-    def __init__(self, options: Options, context: Context, folder: Path) -> None:
-        self._options = options
-        self._context = context
-        self._folder = folder
-        self._children: list[Child] = []
-        self._url = ""
-        self._worker: WorkerView | None = None
-
-    def start(self, stop: _Stop) -> None:
-        """Start the server, then the worker, each until it is ready."""
-        from gyoza.cli.ports import DEFAULT_HOST, next_free
-        from gyoza.cli.tags import parse_tags
-
-        tags = parse_tags(self._options.worker_tags)
-        port = next_free(DEFAULT_HOST, self._options.port)
-        if port != self._options.port:
-            self._context.output.hint(f"port {self._options.port} is taken; using {port}")
-        self._url = f"http://{DEFAULT_HOST}:{port}"
-        for name in ("server", "worker", "logs"):
-            (self._folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        data_dir = str(self._folder / "server")
-        self._add("server", ["--host", DEFAULT_HOST, "--port", str(port), "--data-dir", data_dir])
-        with self._client() as client:
-            self._until(stop, lambda: _ready(client))
-            state_dir = str(self._folder / "worker")
-            words = [word for item in tags.items() for word in ("--tag", "=".join(item))]
-            self._add("worker", ["--url", self._url, "--state-dir", state_dir, *words])
-            self._worker = self._until(stop, lambda: _registered(client))
-
-    def announce(self, engine: str) -> None:
-        """Say where everything is."""
-        from gyoza.cli.endpoint import Endpoint, write_endpoint
-
-        endpoint = Endpoint(self._url, os.getpid(), str(self._folder))
-        write_endpoint(self._context.state_dir, endpoint)
-        output = self._context.output
-        if output.as_json:
-            output.json({"url": self._url, "pid": endpoint.pid, "data_dir": endpoint.data_dir})
-            return
-        output.pairs(
-            [
-                ("API", self._url),
-                ("Data folder", f"{self._folder} (kept between starts)"),
-                ("Engine", engine),
-                *_worker_facts(self._worker),
-                ("Logs", "\n".join(str(child.log_file) for child in self._children)),
-                ("Stop", f"Ctrl-C, or kill {os.getpid()}"),
-            ]
-        )
-
-    def watch(self, stop: _Stop) -> None:
-        """Return when the end is asked for.
-
-        Raises:
-            CliError: A child ended by itself.
-        """
-        while not stop.asked:
-            self._require_running()
-            self._context.sleep(_TICK_S)
-
-    def end(self, stop: _Stop) -> None:
-        """End the worker, which gives back what it holds, then the server."""
-        if self._children:
-            self._context.output.hint("stopping; Ctrl-C again to kill")
-        for child in reversed(self._children):
-            for grace_s in _GRACES_S[child.name]:
-                child.ask_to_end()
-                self._wait_for(child, grace_s, stop)
-            child.end(grace_s=0.0)
-
-    def _wait_for(self, child: Child, grace_s: float, stop: _Stop) -> None:
-        deadline = self._context.monotonic() + grace_s
-        while child.is_running and not stop.is_hurried and self._context.monotonic() < deadline:
-            self._context.sleep(_TICK_S)
-
-    def _add(self, name: str, arguments: list[str]) -> None:
-        from gyoza.cli.supervision import start_child
-
-        log_file = self._folder / "logs" / f"{name}.log"
-        words = [name, "start", *arguments]
-        self._children.append(start_child(name, words, self._context.environment, log_file))
-
-    def _client(self) -> GyozaClient:
-        from gyoza.client import Backoff, ClientSettings, GyozaClient
-
-        # The loop around asks again itself, and looks after the children in between.
-        key = self._context.environment.get("GYOZA_API_KEY")
-        settings = ClientSettings(self._url, key, timeout_s=5.0, backoff=Backoff(retries=0))
-        return GyozaClient(settings=settings)
-
-    def _until(self, stop: _Stop, look: Callable[[], T | None]) -> T | None:
-        deadline = self._context.monotonic() + _READY_WITHIN_S
-        while not stop.asked:
-            self._require_running()
-            found = look()
-            if found is not None:
-                return found
-            if self._context.monotonic() > deadline:
-                raise _ended(self._children[-1], f"is not ready after {_READY_WITHIN_S:g} s")
-            self._context.sleep(_TICK_S)
-        return None
-
-    def _require_running(self) -> None:
-        for child in self._children:
-            code = child.process.poll()
-            if code is not None:
-                raise _ended(child, f"ended by itself (exit code {code})")
-
-
-def _ended(child: Child, what: str) -> CliError:
-    return CliError(
-        f"the {child.name} {what}",
-        ExitCode.UNEXPECTED,
-        hint=f"all of its output is in {child.log_file}",
-        details=tuple(f"| {line}" for line in child.last_lines()),
-    )
-
-
-def _refuse_second(folder: Path, context: Context) -> None:
-    from gyoza.cli.endpoint import find_endpoint
-
-    running = find_endpoint(context.state_dir)
-    if running is not None and running.data_dir == str(folder):
+    running = _running(folder, context)
+    if running is not None and not options.paths:
         raise CliError(
             f"gyoza dev runs already, at {running.url} (process {running.pid})",
             ExitCode.CONFLICT,
-            hint="use it, or start another with --data-dir",
+            hint="use it, name projects to watch with it, or start another with --data-dir",
         )
+    _require_projects(options.paths)
+    about_engine = _engine(context)
+    builder = _builder(context) if options.paths else None
+    with Stop() as stop:
+        if running is None:
+            serving = _own_stack(options, folder, about_engine, stop, context)
+        else:
+            serving = _stack_of(running, context)
+        with serving as (url, require_running):
+            watches = [] if builder is None else _watches(options, folder, url, builder, context)
+            _watch(watches, stop, require_running, context)
+    return ExitCode.OK
+
+
+@contextmanager
+def _own_stack(
+    options: Options, folder: Path, about_engine: str, stop: Stop, context: Context
+) -> Generator[_Serving]:
+    from gyoza.cli.dev_stack import Stack
+    from gyoza.cli.endpoint import remove_endpoint
+
+    stack = Stack(folder, options.port, options.worker_tags, context)
+    try:
+        stack.start(stop)
+        if not stop.asked:
+            stack.announce(about_engine)
+        yield stack.url, stack.require_running
+    finally:
+        remove_endpoint(context.state_dir, os.getpid())
+        stack.end(stop)
+
+
+@contextmanager
+def _stack_of(running: Endpoint, context: Context) -> Generator[_Serving]:
+    """Use what another process started; its end is not ours to bring about."""
+    from gyoza.cli.endpoint import find_endpoint
+
+    def require_running() -> None:
+        if find_endpoint(context.state_dir) != running:
+            raise CliError(
+                f"the gyoza dev at {running.url} (process {running.pid}) has ended",
+                ExitCode.UNAVAILABLE,
+                hint="start this command again: it brings a server and a worker of its own",
+            )
+
+    if context.output.as_json:
+        context.output.json({"url": running.url, "pid": running.pid, "data_dir": running.data_dir})
+    else:
+        context.output.hint(f"using the gyoza dev at {running.url} (process {running.pid})")
+    yield running.url, require_running
+
+
+def _watches(
+    options: Options, folder: Path, url: str, builder: Engine, context: Context
+) -> list[Watch]:
+    from gyoza.cli.dev_stack import sources_folder
+    from gyoza.cli.watching.telling import Telling
+    from gyoza.cli.watching.updates import Updates
+    from gyoza.cli.watching.watch import Watch
+    from gyoza.client import GyozaClient
+    from gyoza.client.settings import read_settings
+
+    telling = Telling(context.output)
+    settings = read_settings(url, environment=context.environment)
+    return [
+        Watch(
+            Updates(
+                path=path,
+                base=options.base,
+                engine=builder,
+                client=GyozaClient(settings=settings),
+                sources=sources_folder(folder),
+                context=context,
+                telling=telling,
+            )
+        )
+        for path in options.paths
+    ]
+
+
+def _watch(
+    watches: list[Watch], stop: Stop, require_running: Callable[[], None], context: Context
+) -> None:
+    """Return when the end is asked for.
+
+    Raises:
+        CliError: A part ended by itself.
+    """
+    from gyoza.cli.dev_stack import TICK_S
+
+    for watch in watches:
+        watch.start()
+    try:
+        while not stop.asked:
+            require_running()
+            for watch in watches:
+                if watch.error is not None:
+                    raise watch.error
+            context.sleep(TICK_S)
+    finally:
+        for watch in watches:
+            watch.stop()
+        for watch in watches:
+            watch.join(_JOIN_S)
+
+
+def _running(folder: Path, context: Context) -> Endpoint | None:
+    from gyoza.cli.endpoint import find_endpoint
+
+    running = find_endpoint(context.state_dir)
+    return running if running is not None and running.data_dir == str(folder) else None
+
+
+def _require_projects(paths: tuple[Path, ...]) -> None:
+    from gyoza.project import ProjectError
+    from gyoza.project.project_file import find_project_file
+
+    try:
+        for path in paths:
+            find_project_file(path)
+    except ProjectError as error:
+        raise CliError(str(error), ExitCode.INVALID) from error
 
 
 def _engine(context: Context) -> str:
@@ -258,31 +222,13 @@ def _engine(context: Context) -> str:
         ) from error
 
 
-def _ready(client: GyozaClient) -> Any:
-    from gyoza.client.errors import GyozaError
+def _builder(context: Context) -> Engine:
+    from gyoza.cli.engine_images import engine_address
+    from gyoza.project.engine_build import NoBuilder, find_engine
 
+    # The images are for the engine that the worker uses.
+    address = engine_address(context.environment)
     try:
-        return client.readiness()
-    except GyozaError:
-        return None
-
-
-def _registered(client: GyozaClient) -> WorkerView | None:
-    from gyoza.client.errors import GyozaError
-
-    try:
-        # The data folder persists, and with it workers of earlier starts.
-        return next((each for each in client.list_workers() if each.state == "READY"), None)
-    except GyozaError:
-        return None
-
-
-def _worker_facts(worker: WorkerView | None) -> list[tuple[str, str]]:
-    if worker is None:
-        return []
-    has = worker.capacity
-    gpus = [f"{gpu.name or gpu.uuid}, {gpu.vram_mb} MB" for gpu in has.gpus]
-    return [
-        ("Worker", f"{worker.name}, {has.cpu} CPUs, {has.ram_mb} MB RAM"),
-        ("GPUs", "\n".join(gpus) or "none found"),
-    ]
+        return find_engine({**context.environment, "DOCKER_HOST": address})
+    except NoBuilder as error:
+        raise CliError(str(error), ExitCode.UNAVAILABLE, hint=error.hint) from error
