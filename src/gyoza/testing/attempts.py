@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,12 +55,14 @@ class Order:
         inputs: Prepared: defaults filled in, files replaced by the values that stand for them.
         files: Paths of the input files, by sha256.
         folder: Where the op's files go.
+        run_id: As the op will know its run; "" makes one up.
     """
 
     definition: OpDefinition
     inputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     folder: Path
+    run_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,10 @@ class LocalAttempt:
         )
 
 
+OnAttempt = Callable[[LocalAttempt], None]
+"""Gets an attempt before it begins, to stop it by."""
+
+
 @contextmanager
 def quiet() -> Generator[None]:
     """Keep the worker's own log from standard output, unless the process has said where it goes."""
@@ -222,7 +228,7 @@ def _assignment(order: Order, clock: Clock) -> Assignment:
     granted["cpu"] = granted["cpu"] or DEFAULT_CPU
     granted["ram_mb"] = granted["ram_mb"] or DEFAULT_RAM_MB
     return Assignment(
-        run_id=new_id("run", now=now),
+        run_id=order.run_id or new_id("run", now=now),
         attempt=1,
         fence=1,
         token="local",  # noqa: S106 - nobody else writes to this server

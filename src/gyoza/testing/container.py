@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from gyoza.models import OpDefinition
-from gyoza.testing.attempts import Bench, LocalAttempt, Order, container_user, quiet
+from gyoza.testing.attempts import (
+    Bench,
+    LocalAttempt,
+    OnAttempt,
+    Order,
+    container_user,
+    quiet,
+)
 from gyoza.testing.engine import EngineFacts
 from gyoza.testing.local_files import LocalFiles
 from gyoza.testing.local_server import Watcher
@@ -23,7 +30,6 @@ from gyoza.worker.clock import SystemClock
 from gyoza.worker.runtime.docker import DockerRuntime
 
 SCRATCH: Final = "gyoza-local-"
-OnAttempt = Callable[[LocalAttempt], None]
 T = TypeVar("T")
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gyoza.models import OpDefinition
 from gyoza.op import protocol
@@ -126,7 +126,9 @@ def _as_paths(inputs: Mapping[str, Any]) -> dict[str, Any]:
     # Files are read where they are: absolute, since the op may change its folder.
     def plain(value: Any) -> Any:
         if isinstance(value, list):
-            return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+            return [plain(item) for item in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in cast("dict[str, Any]", value).items()}
         return str(value.resolve()) if isinstance(value, Path) else value
 
     return {name: plain(value) for name, value in inputs.items()}
@@ -266,8 +268,7 @@ def _collected(
             files[name] = target / name
             files[name].parent.mkdir(parents=True, exist_ok=True)
             shutil.move(folders.outer / protocol.FILES / name, files[name])
-    values: dict[str, Any] = dict(found.values or {})
-    values |= {name: files[path] for name, path in found.file_outputs.items()}
+    values = found.values_with(files)
     return Output(values, is_missing=found.values is None), files
 
 

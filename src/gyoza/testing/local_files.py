@@ -43,7 +43,7 @@ class LocalFiles:
     def prepared(self, inputs: Mapping[str, Any], specs: InputSpecs) -> dict[str, Any]:
         """Return inputs with every file replaced by the value that stands for it.
 
-        A `Path` is a file wherever it stands, in a list too; text is one where the spec says file.
+        A `Path` is a file wherever it stands; text is one where the spec says file.
 
         Raises:
             OSError: A file cannot be read.
@@ -59,6 +59,9 @@ class LocalFiles:
         if isinstance(value, list):
             items = cast("list[Any]", value)
             return [self._prepared(item, takes_text=takes_text) for item in items]
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            return {key: self._prepared(each, takes_text=False) for key, each in members.items()}
         if isinstance(value, Path) or (takes_text and isinstance(value, str)):
             return self.upload(Path(value))
         return value

@@ -155,11 +155,20 @@ def result_from(
 
 
 def _with_path(value: Any, files: Mapping[str, Path]) -> Any:
-    members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if set(members) != {ARTIFACT_KEY}:
-        return cast("Any", value)
-    return files[members[ARTIFACT_KEY]["name"]]
+    if isinstance(value, list):
+        return [_with_path(item, files) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    members = cast("dict[str, Any]", value)
+    if set(members) == {ARTIFACT_KEY}:
+        return files[members[ARTIFACT_KEY]["name"]]
+    return {name: _with_path(member, files) for name, member in members.items()}
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _plain(member) for name, member in members.items()}
     return str(value) if isinstance(value, Path) else value

@@ -86,7 +86,7 @@ def test_outputs_are_checked_as_by_a_worker(engine: Engine, tmp_path: Path) -> N
     result = a_run(engine, tmp_path, script, outputs={"n": {"type": "integer"}})
 
     assert result.reason == "OUTPUT_INVALID"
-    assert '/n: got "three", expected a whole number' in result.message
+    assert "/n: got 'three', expected a whole number" in result.message
 
 
 def test_wrong_inputs_start_no_container(engine: Engine, tmp_path: Path) -> None:

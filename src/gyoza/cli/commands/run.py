@@ -1,4 +1,4 @@
-"""`gyoza run`: submit a run and follow it."""
+"""`gyoza run`: submit a run and follow it, or run a project here without a server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.client import GyozaClient
     from gyoza.client.handles import RunHandle
+    from gyoza.models import InputSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Options:
         version: Of the op; None is the current one.
         detach: Whether to return once it is submitted.
         idempotency_key: The same key and request give the same run again.
+        local: Whether it runs here, in a container, without a server.
+        no_container: Whether it runs here, in the author's interpreter.
+        out: Where output files of a run here go; None is a folder under `gyoza-out`.
+        base: Image to build a project on.
     """
 
     op: str | None = None
@@ -43,12 +48,23 @@ class Options:
     version: str | None = None
     detach: bool = False
     idempotency_key: str | None = None
+    local: bool = False
+    no_container: bool = False
+    out: Path | None = None
+    base: str | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether no server takes part."""
+        return self.local or self.no_container
 
 
 def command(
     ctx: typer.Context,
     *,
-    op: Annotated[str | None, typer.Argument(metavar="OP", help="Op id.")] = None,
+    op: Annotated[
+        str | None, typer.Argument(metavar="OP", help="Op id; with --local a project's path.")
+    ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,10 +86,22 @@ def command(
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key gives the same run again.")
     ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run a project here in a container, without a server.")
+    ] = False,
+    no_container: Annotated[
+        bool, typer.Option("--no-container", help="Run a project here in your own interpreter.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For output files of a run here.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Image to build on, with --local.")
+    ] = None,
 ) -> int:
     """Run an op, or an image, and follow it to its end.
 
-    Examples: gyoza run wordcount -i text=@book.txt; gyoza run shell -i command="uname -a" | jq .
+    Examples: gyoza run wordcount -i text=@book.txt; gyoza run . --local -i name=Ada | jq .
     """
     options = Options(
         op=op,
@@ -85,6 +113,10 @@ def command(
         version=version,
         detach=detach,
         idempotency_key=idempotency_key,
+        local=local,
+        no_container=no_container,
+        out=out,
+        base=base,
     )
     return run(options, context_of(ctx))
 
@@ -93,7 +125,7 @@ def run(options: Options, context: Context) -> ExitCode:
     """Submit, and follow unless detached.
 
     Raises:
-        CliError: Neither an op nor an image is named, or both.
+        CliError: Neither an op nor an image is named, or both; or options that do not go together.
     """
     from gyoza.cli.endpoint import note_last_run
     from gyoza.cli.following import follow
@@ -103,6 +135,9 @@ def run(options: Options, context: Context) -> ExitCode:
             "name one thing to run: an OP, or an image with --image",
             hint="`gyoza op list` shows the ops",
         )
+    if options.is_here:
+        return _run_here(options, context)
+    _refuse_what_is_local(options)
     with context.client() as client:
         handle = _submit(options, context, client)
         note_last_run(context.state_dir, handle.id, client.settings.base_url)
@@ -111,13 +146,72 @@ def run(options: Options, context: Context) -> ExitCode:
     return follow(handle.last_seen, context)
 
 
+def _run_here(options: Options, context: Context) -> ExitCode:
+    from gyoza.cli.local_runs import LocalOptions, run_local
+
+    _refuse_what_needs_a_server(options)
+    if options.image is not None and options.no_container:
+        raise CliError("an image runs in a container: leave out --no-container")
+    return run_local(
+        LocalOptions(
+            path=None if options.op is None else Path(options.op),
+            image=options.image,
+            has_container=not options.no_container,
+            inputs=options.inputs,
+            input_file=options.input_file,
+            folder=options.out,
+            base=options.base,
+        ),
+        context,
+    )
+
+
+def _refuse_what_needs_a_server(options: Options) -> None:
+    given = {
+        "--priority": options.priority is not None,
+        "--tag": bool(options.tags),
+        "--version": options.version is not None,
+        "--detach": options.detach,
+        "--idempotency-key": options.idempotency_key is not None,
+    }
+    named = [name for name, is_given in given.items() if is_given]
+    if named:
+        raise CliError(f"{named[0]} is for runs on a server: leave it out, or leave out --local")
+
+
+def _refuse_what_is_local(options: Options) -> None:
+    from gyoza.cli.local_runs import is_path
+
+    if options.op is not None and is_path(options.op):
+        raise CliError(
+            f"{options.op} is a path, and a server runs ops by their ids",
+            hint=f"`gyoza run {options.op} --local` runs it here; `gyoza deploy` makes it an op",
+        )
+    if options.out is not None or options.base is not None:
+        name = "--out" if options.out is not None else "--base"
+        raise CliError(f"{name} is for runs on this machine: add --local")
+
+
+def _specs(options: Options, client: GyozaClient) -> dict[str, InputSpec]:
+    from gyoza.cli.op_lookup import find_op
+
+    if options.op is None:
+        return {}
+    try:
+        return find_op(client, options.op, options.version).input_specs.specs
+    except CliError as error:
+        # The name of a folder is no path, but whoever is beside it may have meant it.
+        if options.version is None and Path(options.op).is_dir():
+            error.hint = f"`gyoza run {options.op} --local` runs the folder {options.op} here"
+        raise
+
+
 def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandle:
     from gyoza.cli.inputs import parse_inputs, uploader
-    from gyoza.cli.op_lookup import find_op
     from gyoza.cli.tags import parse_tags
     from gyoza.wire.messages import DEFAULT_PRIORITY
 
-    specs = find_op(client, options.op, options.version).input_specs.specs if options.op else {}
+    specs = _specs(options, client)
     inputs = parse_inputs(
         options.inputs,
         options.input_file,
