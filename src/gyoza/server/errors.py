@@ -94,6 +94,48 @@ class BodyTooLarge(ServerError):
         )
 
 
+class ArtifactTooLarge(BodyTooLarge):
+    """The file is longer than the server takes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        ServerError.__init__(
+            self,
+            f"a file may have at most {max_bytes} bytes; split it, or raise "
+            "GYOZA_MAX_ARTIFACT_BYTES on the server",
+        )
+
+
+class UploadOffset(ServerError):
+    """An upload goes on somewhere else than where the bytes that arrived end.
+
+    Args:
+        sha256: Of the whole file.
+        offset: Bytes that have arrived, which is where to go on.
+    """
+
+    code = "UPLOAD_OFFSET"
+    title = "The upload goes on elsewhere"
+
+    def __init__(self, sha256: str, offset: int) -> None:
+        super().__init__(
+            f"{offset} bytes of {sha256} have arrived; go on from there, which is what "
+            "Upload-Offset says, or send the whole file with PUT"
+        )
+        self.offset = offset
+
+
+class UploadBusy(ServerError):
+    """Another connection is sending the same file."""
+
+    code = "UPLOAD_BUSY"
+    title = "The upload is going on already"
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(
+            f"another connection is sending {sha256}; ask for its offset again in a moment"
+        )
+
+
 class NotAuthenticated(ServerError):
     """No key, or one that the server does not know."""
 

@@ -34,7 +34,7 @@ from gyoza.server.clock import Clock, SystemClock
 from gyoza.server.errors import ServerError, StoreUnavailable
 from gyoza.server.loops.roster import Roster
 from gyoza.server.settings import Settings
-from gyoza.server.storage.artifact_files import ArtifactFiles
+from gyoza.server.storage.artifact_places import open_artifact_files
 from gyoza.server.storage.store import Store
 from gyoza.server.use_cases.outside import Outside
 
@@ -69,16 +69,18 @@ def create_app(
 
     Raises:
         UnsafeSettings: Callers and workers have the same key.
+        StoreUnavailable: The place of the artifacts cannot be used.
     """
     outside = Outside(settings, _new_id, random.Random())  # noqa: S311 - jitter, no secrets
-    roster = Roster(store, outside, clock)
+    files = open_artifact_files(settings.artifact_store, settings.artifacts_dir, clock.monotonic)
+    roster = Roster(store, outside, clock, files)
     context = ServerContext(
         version=importlib.metadata.version(DISTRIBUTION),
         settings=settings,
         keys=Keys.of(settings),
         store=store,
         clock=clock,
-        artifact_files=ArtifactFiles(settings.artifacts_dir),
+        artifact_files=files,
         outside=outside,
         stopping=stopping or Stopping(),
         dispatcher_age_s=roster.dispatcher_age_s,

@@ -32,6 +32,13 @@ class Settings(BaseSettings):
         max_body_bytes: Longest JSON body; four times the largest output document (1 MiB), so that
             one report can carry several results.
         max_artifact_bytes: Longest artifact; 5 GiB is where object stores want multipart uploads.
+        artifact_store: Where artifacts are: `file:///folder`, `s3://bucket/prefix`, `gs://...`,
+            `az://...` (the last three with the extra `objects`); None is a folder in `data_dir`.
+        artifact_grace_hours: Hours that a file which no run names is kept after somebody sent it
+            or asked for it: a day, so that what is uploaded today can be submitted today.
+        upload_hours: Hours that what arrived of a broken upload is kept for going on.
+        sweep_interval_s: Seconds between looks for files that no row names (a crash between the
+            two leaves such); lists the whole store.
         api_key: What callers send in X-API-Key; None asks for none and binds loopback only.
         worker_key: What workers send; None asks for none.
         default_cpu: CPUs reserved for a run that names none, written down at submit.
@@ -84,6 +91,10 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     max_body_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     max_artifact_bytes: int = Field(default=5 * 1024 * 1024 * 1024, gt=0)
+    artifact_store: str | None = None
+    artifact_grace_hours: float = Field(default=24.0, gt=0)
+    upload_hours: float = Field(default=24.0, gt=0)
+    sweep_interval_s: float = Field(default=6 * 3600.0, gt=0)
     api_key: SecretStr | None = None
     worker_key: SecretStr | None = None
 

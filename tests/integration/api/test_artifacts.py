@@ -47,6 +47,95 @@ async def test_a_part_of_a_file_can_be_asked_for(api: Api) -> None:
     assert (answer.status_code, answer.content) == (206, CONTENT[1:7])
 
 
+@pytest.mark.parametrize(
+    ("asked", "status", "content"),
+    [
+        ("bytes=5-", 206, CONTENT[5:]),
+        ("bytes=-4", 206, CONTENT[-4:]),
+        ("bytes=20-9999", 206, CONTENT[20:]),
+        ("bytes=-9999", 200, CONTENT),
+        ("bytes=0-1,4-5", 200, CONTENT),
+        ("lines=1-2", 200, CONTENT),
+        ("bytes=5-2", 200, CONTENT),
+        ("bytes=9999-", 416, b""),
+        ("bytes=-0", 416, b""),
+    ],
+)
+async def test_a_range_is_read_as_rfc_9110_has_it(
+    api: Api, asked: str, status: int, content: bytes
+) -> None:
+    await upload(api)
+
+    answer = await api.client.get(PATH, headers={"Range": asked})
+
+    assert (answer.status_code, answer.content) == (status, content)
+    assert answer.headers["content-length"] == str(len(content))
+
+
+async def test_a_range_of_another_file_is_not_given(api: Api) -> None:
+    await upload(api)
+
+    other = {"Range": "bytes=5-", "If-Range": '"other"'}
+    same = {"Range": "bytes=5-", "If-Range": f'"{SHA256}"'}
+
+    assert (await api.client.get(PATH, headers=other)).status_code == 200
+    assert (await api.client.get(PATH, headers=same)).status_code == 206
+
+
+async def send_part(api: Api, offset: int, part: bytes, **more: str) -> httpx2.Response:
+    headers = {"Upload-Offset": str(offset), "Content-Type": "application/partial-upload", **more}
+    return await api.send("PATCH", PATH, content=part, headers=headers)
+
+
+async def test_a_file_can_be_sent_in_parts_that_follow_each_other(api: Api) -> None:
+    unfinished = {"Upload-Complete": "?0"}
+
+    first = await send_part(api, 0, CONTENT[:5], **unfinished)
+    asked = await api.send("HEAD", PATH)
+    last = await send_part(api, 5, CONTENT[5:], **{"Upload-Media-Type": "text/html"})
+
+    assert (first.status_code, first.headers["upload-offset"]) == (204, "5")
+    assert (asked.status_code, asked.headers["upload-offset"]) == (404, "5")
+    assert (last.status_code, last.json()["media_type"]) == (201, "text/html")
+    assert (await api.send("GET", PATH)).content == CONTENT
+
+
+async def test_a_part_that_does_not_follow_is_told_the_place(api: Api) -> None:
+    await send_part(api, 0, CONTENT[:5], **{"Upload-Complete": "?0"})
+
+    answer = await send_part(api, 3, CONTENT[3:])
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "UPLOAD_OFFSET")
+    assert answer.headers["upload-offset"] == "5"
+
+
+@pytest.mark.parametrize("offset", ["", "-1", "x", "9" * 30])
+async def test_an_offset_that_is_no_number_is_refused(api: Api, offset: str) -> None:
+    answer = await api.send("PATCH", PATH, content=b"x", headers={"Upload-Offset": offset})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+
+
+async def test_parts_of_another_file_are_dropped_at_the_end(api: Api) -> None:
+    await send_part(api, 0, b"other", **{"Upload-Complete": "?0"})
+
+    answer = await send_part(api, 5, CONTENT[5:])
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "HASH_MISMATCH")
+    assert (await api.send("HEAD", PATH)).headers["upload-offset"] == "0"
+
+
+async def test_a_known_file_is_answered_without_reading_the_body(api: Api) -> None:
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    await upload(api)
+    answer = await api.client.put(PATH, content=never())
+
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
 async def test_head_tells_the_size_without_the_bytes(api: Api) -> None:
     await upload(api)
 

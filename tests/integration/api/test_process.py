@@ -185,3 +185,43 @@ def test_a_key_is_never_in_the_log(tmp_path: Path) -> None:
 
     assert "/api/v1/runs" in server.log
     assert "canary" not in server.log
+
+
+@pytest.mark.parametrize("dies", ["sender", "server"])
+def test_an_upload_cut_in_the_middle_goes_on_where_it_was(tmp_path: Path, dies: str) -> None:
+    content = os.urandom(6 * 1024 * 1024)
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = f"/api/v1/artifacts/{sha256}"
+    with a_server(tmp_path) as server:
+        url = server.wait_until_ready()
+        with half_sent(url, path, content):
+            while arrived_at(url + path) < len(content) // 2:
+                time.sleep(0.01)  # noqa: TID251 - nothing announces what arrived
+            if dies == "server":
+                server.process.kill()
+                server.process.wait(10)
+    with a_server(tmp_path) as server:
+        url = server.wait_until_ready()
+        offset = arrived_at(url + path)
+        answer = httpx2.patch(
+            url + path, content=content[offset:], headers={"Upload-Offset": str(offset)}
+        )
+        fetched = httpx2.get(url + path).content
+
+    assert offset == len(content) // 2
+    assert answer.status_code == 201
+    assert hashlib.sha256(fetched).hexdigest() == sha256
+
+
+@contextlib.contextmanager
+def half_sent(url: str, path: str, content: bytes) -> Iterator[None]:
+    """A PUT whose sender stops in the middle of the body and then goes away."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        connection.sendall(head.encode() + content[: len(content) // 2])
+        yield
+
+
+def arrived_at(address: str) -> int:
+    return int(httpx2.head(address).headers["upload-offset"])

@@ -49,6 +49,8 @@ STATUSES: Final[Mapping[str, int]] = {
     "OP_ARCHIVED": 409,
     "WORKER_BUSY": 409,
     "SESSION_SUPERSEDED": 409,
+    "UPLOAD_OFFSET": 409,
+    "UPLOAD_BUSY": 409,
     "INTERNAL": 500,
     "STORE_UNAVAILABLE": 503,
     "SHUTTING_DOWN": 503,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from gyoza.server.clock import Clock
+from gyoza.server.loops.collector import Collector
 from gyoza.server.loops.dispatcher import Dispatcher
-from gyoza.server.loops.loop import Loop
+from gyoza.server.loops.loop import Duty, Loop
 from gyoza.server.loops.pruner import Pruner
 from gyoza.server.loops.rescuer import Rescuer
+from gyoza.server.storage.artifact_files import ArtifactFiles
 from gyoza.server.storage.store import Store
 from gyoza.server.use_cases.outside import Outside
 
@@ -20,15 +22,20 @@ class Roster:
         store: Open until after `stop`.
         outside: Settings and jitter.
         clock: The store's.
+        files: Artifacts; None where there are none, as in a simulation.
     """
 
-    def __init__(self, store: Store, outside: Outside, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, outside: Outside, clock: Clock, files: ArtifactFiles | None = None
+    ) -> None:
         settings = outside.settings
-        duties = (
+        duties: list[Duty] = [
             Dispatcher(store, settings, clock),
             Rescuer(store, outside),
             Pruner(store, settings),
-        )
+        ]
+        if files is not None:
+            duties.append(Collector(store, files, settings, clock))
         self._loops = [Loop(duty, store.wakeups, clock, outside.random) for duty in duties]
 
     def start(self) -> None:

@@ -1,159 +1,171 @@
-"""The bytes of artifacts: files named by the SHA-256 of their content, complete or absent.
+"""The bytes of artifacts: received piece by piece, verified, then stored complete or not at all.
 
-A file is received under a temporary name, hashed on the way, flushed and only then renamed, so that
-whoever finds a name finds all of its bytes, also after a power cut. What is known about a file is
-in the database.
+Puts `artifact_uploads` (on the way in) and an `artifact_store` (at rest) together. What is known
+about a file is in the database; a file and its row are added and removed under one lock per hash,
+so that a removal cannot take away what an upload has just stored.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
-import re
-import tempfile
-from collections.abc import AsyncIterable, Generator, Iterable
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Final, TypeVar
 
-from gyoza.server.errors import BodyTooLarge, HashMismatch, StoreUnavailable
+from gyoza.server.storage.artifact_store import ArtifactStore, StoredFile, is_sha256
+from gyoza.server.storage.artifact_uploads import Upload, Uploads
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+T = TypeVar("T")
+_PORTION: Final = 500
 
 
 class ArtifactFiles:
-    """A folder of artifacts.
+    """All files of the server.
 
     Args:
-        folder: Made when missing; what a killed server left half received in it is removed.
-
-    Raises:
-        StoreUnavailable: The folder cannot be made or read.
+        store: Where whole files are.
+        uploads: What is on its way in.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._incoming = folder / "incoming"
-        with _explained(folder):
-            self._incoming.mkdir(parents=True, exist_ok=True)
-            for left_over in self._incoming.iterdir():
-                left_over.unlink()
+    def __init__(self, store: ArtifactStore, uploads: Uploads) -> None:
+        self._store = store
+        self._uploads = uploads
+        self._locks: dict[str, _SharedLock] = {}
 
-    def path(self, sha256: str) -> Path:
-        """Where the file is, or would be.
+    async def size(self, sha256: str) -> int | None:
+        """Bytes of the stored file; None when there is none, or no such hash can be.
 
         Raises:
-            ValueError: Not 64 lower-case hexadecimal digits.
+            StoreUnavailable: The store does not answer.
         """
-        if _SHA256.fullmatch(sha256) is None:
-            raise ValueError(f"{sha256!r} is no SHA-256: expected 64 lower-case hexadecimal digits")
-        return self._folder / sha256[:2] / sha256
+        return await asyncio.to_thread(self._store.size, sha256) if is_sha256(sha256) else None
 
-    def find(self, sha256: str) -> Path | None:
-        """Path of the stored file; None when there is none, or no such hash can be."""
-        if _SHA256.fullmatch(sha256) is None:
-            return None
-        path = self.path(sha256)
-        return path if path.is_file() else None
+    async def offset(self, sha256: str) -> int:
+        """How many bytes of a file that is not stored yet have arrived."""
+        return await asyncio.to_thread(self._uploads.offset, sha256)
 
-    async def save(
-        self, sha256: str, chunks: AsyncIterable[bytes], *, max_bytes: int | None = None
-    ) -> int:
-        """Receive a file and keep it if it is what its name says.
+    @asynccontextmanager
+    async def receiving(
+        self,
+        sha256: str,
+        chunks: AsyncIterable[bytes],
+        *,
+        offset: int | None = None,
+        max_bytes: int | None = None,
+    ) -> AsyncGenerator[Upload]:
+        """Receive a file, or a part of one; when the sender goes away, what arrived is kept.
 
         Args:
             sha256: The hash that the sender named.
             chunks: The content.
-            max_bytes: Longest content; None sets no limit.
-
-        Returns:
-            Its size in bytes.
+            offset: Where the content begins; None is a whole file, whatever others have sent.
+            max_bytes: Longest whole file; None sets no limit.
 
         Raises:
-            HashMismatch: The content has another hash; nothing was kept.
-            BodyTooLarge: It is longer; nothing was kept.
+            ArtifactTooLarge: It is longer; nothing was kept.
+            UploadOffset, UploadBusy: It cannot go on there.
             StoreUnavailable: The disk is full or not writable; nothing was kept.
             ValueError: The name is no SHA-256.
         """
-        with self._receiving(sha256, max_bytes) as incoming:
-            async for chunk in chunks:
-                await asyncio.to_thread(incoming.write, chunk)
-            return await asyncio.to_thread(incoming.keep)
-
-    def save_now(
-        self, sha256: str, chunks: Iterable[bytes], *, max_bytes: int | None = None
-    ) -> int:
-        """Like `save`, without an event loop."""
-        with self._receiving(sha256, max_bytes) as incoming:
-            for chunk in chunks:
-                incoming.write(chunk)
-            return incoming.keep()
-
-    @contextmanager
-    def _receiving(self, sha256: str, max_bytes: int | None) -> Generator[_Incoming]:
-        incoming = _Incoming(self._incoming, self.path(sha256), max_bytes)
+        if offset is None:
+            upload = await asyncio.to_thread(self._uploads.begin, sha256, max_bytes)
+        else:
+            upload = await asyncio.to_thread(self._uploads.resume, sha256, offset, max_bytes)
         try:
-            yield incoming
+            async for chunk in chunks:
+                await asyncio.to_thread(upload.write, chunk)
+            yield upload
         finally:
-            incoming.close()
+            await asyncio.to_thread(self._uploads.release, upload)
+
+    async def keep(self, upload: Upload, note: Callable[[], Awaitable[T]]) -> T:
+        """Store a received file if it is what its name says.
+
+        Args:
+            upload: With all bytes received.
+            note: Writes the file's row, once the bytes are in place.
+
+        Returns:
+            What `note` gave.
+
+        Raises:
+            HashMismatch: The content has another hash; nothing was kept.
+            StoreUnavailable: It cannot be stored.
+        """
+        await asyncio.to_thread(upload.finish)
+        async with self._alone_with(upload.sha256):
+            await asyncio.to_thread(self._store.adopt, upload.path, upload.sha256)
+            upload.is_over = True
+            return await note()
+
+    async def remove(self, sha256: str, is_known: Callable[[], Awaitable[bool]]) -> bool:
+        """Remove a file that no row names any more.
+
+        Args:
+            sha256: Its name.
+            is_known: Tells whether a row names it after all, such as one of a new upload.
+
+        Returns:
+            Whether it was removed.
+        """
+        async with self._alone_with(sha256):
+            if await is_known():
+                return False
+            await asyncio.to_thread(self._store.delete, sha256)
+            return True
+
+    async def read(self, sha256: str, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from `start` to before `stop`, in pieces.
+
+        Raises:
+            StoreUnavailable: The file cannot be read.
+        """
+        pieces = self._store.read(sha256, start, stop)
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+
+    async def list(self) -> AsyncGenerator[list[StoredFile]]:
+        """Yield every stored file, in portions.
+
+        Raises:
+            StoreUnavailable: The store does not answer.
+        """
+        found = self._store.list()
+        while portion := await asyncio.to_thread(_portion, found):
+            yield portion
+
+    async def expire_uploads(self, before: datetime) -> int:
+        """Remove beginnings of files that nobody went on with since; returns how many."""
+        return await asyncio.to_thread(self._uploads.expire, before.timestamp())
+
+    @asynccontextmanager
+    async def _alone_with(self, sha256: str) -> AsyncGenerator[None]:
+        shared = self._locks.setdefault(sha256, _SharedLock())
+        shared.users += 1
+        try:
+            async with shared.lock:
+                yield
+        finally:
+            shared.users -= 1
+            if not shared.users:
+                del self._locks[sha256]
 
 
-class _Incoming:
-    """A file on its way in."""
-
-    def __init__(self, folder: Path, target: Path, max_bytes: int | None) -> None:
-        self._folder = folder
-        self._target = target
-        self._max_bytes = max_bytes
-        self._hash = hashlib.sha256()
-        self._size = 0
-        with _explained(folder):
-            # Unbuffered, so that closing it has nothing left to write on a full disk.
-            descriptor, name = tempfile.mkstemp(dir=folder)
-        self._path = Path(name)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
-
-    def write(self, chunk: bytes) -> None:
-        self._size += len(chunk)
-        if self._max_bytes is not None and self._size > self._max_bytes:
-            raise BodyTooLarge(self._max_bytes)
-        self._hash.update(chunk)
-        rest = memoryview(chunk)
-        with _explained(self._folder):
-            while rest:
-                rest = rest[self._file.write(rest) :]
-
-    def keep(self) -> int:
-        actual = self._hash.hexdigest()
-        if actual != self._target.name:
-            raise HashMismatch(self._target.name, actual)
-        with _explained(self._folder):
-            os.fsync(self._file.fileno())
-            made_folder = not self._target.parent.exists()
-            self._target.parent.mkdir(exist_ok=True)
-            self._path.replace(self._target)
-            _flush_folder(self._target.parent)
-            if made_folder:
-                _flush_folder(self._target.parent.parent)
-        return self._size
-
-    def close(self) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+@dataclass(slots=True)
+class _SharedLock:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
 
 
-@contextmanager
-def _explained(folder: Path) -> Generator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreUnavailable(f"artifacts cannot be kept in {folder} ({error})") from error
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _portion(found: Iterator[StoredFile]) -> list[StoredFile]:
+    return list(islice(found, _PORTION))

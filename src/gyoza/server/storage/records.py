@@ -244,12 +244,17 @@ class StoredLog:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:
-    """A stored file, named by its content."""
+    """A stored file, named by its content.
+
+    Attributes:
+        used_at: When somebody last meant to use it; None is when it was created.
+    """
 
     sha256: str
     size_bytes: int
     media_type: str
     created_at: datetime
+    used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
