@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 8
     RUN_CANCELLED = 9
     RUN_TIMED_OUT = 10
+    WOULD_CHANGE = 20
     CLIENT_TIMEOUT = 124
     INTERRUPTED = 130
     TERMINATED = 143
@@ -36,6 +37,7 @@ MEANINGS = {
     ExitCode.UNAVAILABLE: "server or container engine not reachable",
     ExitCode.RUN_CANCELLED: "the run was cancelled",
     ExitCode.RUN_TIMED_OUT: "the run exceeded its own time limit",
+    ExitCode.WOULD_CHANGE: "`deploy --dry-run --exit-code`: something would change",
     ExitCode.CLIENT_TIMEOUT: "--timeout expired; the run goes on",
     ExitCode.INTERRUPTED: "interrupted; a followed run goes on",
     ExitCode.TERMINATED: "terminated",

@@ -7,6 +7,7 @@ with its inputs nobody can compare.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -47,6 +48,24 @@ def breaking_changes(old: OpDefinition, new: OpDefinition) -> list[Breaking]:
         new: What they would meet.
     """
     return [*_inputs(old, new), *_outputs(old, new)]
+
+
+def next_version(version: str, *, is_breaking: bool = False) -> str:
+    """Return a version after a version: the number that semantic versioning raises, plus one.
+
+    Args:
+        version: Any text; one without a number at its end gets one.
+        is_breaking: Whether callers of the old version break. Below 1.0.0 the second number says
+            so (https://semver.org/#spec-item-4).
+    """
+    parts = version.split(".")
+    if not all(part.isdecimal() for part in parts):
+        head, number = re.fullmatch(r"(.*?)(\d*)", version, re.DOTALL).groups()  # pyright: ignore[reportOptionalMemberAccess] - it matches every text
+        return f"{head}{int(number) + 1}" if number else f"{version}.1"
+    numbers = [int(part) for part in parts]
+    raised = (0 if numbers[0] else min(1, len(numbers) - 1)) if is_breaking else len(numbers) - 1
+    rest = [0] * (len(numbers) - raised - 1)
+    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, *rest]))
 
 
 def _inputs(old: OpDefinition, new: OpDefinition) -> Iterator[Breaking]:

@@ -21,6 +21,7 @@ USER_ID: Final = 65532
 """The user whom ops run as: "nonroot" of the distroless images; no passwd entry is needed."""
 
 SPEC_LABEL: Final = "org.gyoza.spec"
+OP_LABEL: Final = "org.gyoza.op"
 NOT_CODE: Final = {FILE_NAME, "gyoza.yaml", PYPROJECT, LOCK}
 
 
@@ -87,7 +88,7 @@ def labels_of(source: BuildSource, base: str | None = None) -> tuple[tuple[str, 
     """
     # https://github.com/opencontainers/image-spec/blob/main/annotations.md
     values = {
-        "org.gyoza.op": source.id,
+        OP_LABEL: source.id,
         "org.gyoza.protocol": str(VERSION),
         "org.gyoza.version": source.version,
         "org.opencontainers.image.base.name": base or "",

@@ -60,7 +60,8 @@ class PretendServer:
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         path = request.url.path.removeprefix("/api/v1")
-        self.seen.append(f"{request.method} {path}")
+        query = f"?{request.url.query.decode()}" if request.method == "PUT" else ""
+        self.seen.append(f"{request.method} {path}{query}".rstrip("?"))
         if request.headers.get("content-type") == "application/json":
             self.bodies.append(json.loads(request.content))
         if request.method != "GET" and self.refuse is not None:

@@ -321,9 +321,51 @@ def test_a_dry_run_shows_the_changes_and_makes_none(
     code, out, _ = shell("deploy", str(tmp_path), "--dry-run")
 
     assert code == 0
-    assert '~ version: "1.0.0" -> "2"' in out
-    assert "- input_specs.text.type" in out
-    assert not [line for line in server.seen if line.startswith("PUT")]
+    assert "~ version: 1.0.0 -> 2" in out
+    assert "- inputs.text: string" in out
+    assert "! BREAKING inputs.text: removed" in out
+    assert "PUT /definitions?dry_run=true" in server.seen
+    assert "PUT /definitions" not in server.seen
+
+
+def test_a_dry_run_tells_a_program_the_same(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\nimage: words:1\n")
+
+    code, out, _ = shell("deploy", str(tmp_path), "--dry-run", "--exit-code", "--json")
+
+    told = json.loads(out)
+    assert (code, told["would_change"]) == (20, True)
+    assert (told["from_version"], told["to_version"]) == ("1.0.0", "2")
+    assert {"field": "version", "before": "1.0.0", "after": "2"} in told["changes"]
+    assert [each["field"] for each in told["breaking"]] == ["inputs.text", "inputs.tile"]
+
+
+def test_an_exit_code_is_only_there_for_a_dry_run(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\nimage: words:1\n")
+
+    code, _, err = shell("deploy", str(tmp_path), "--exit-code")
+
+    assert (code, "--dry-run" in err) == (2, True)
+
+
+def test_a_project_that_has_to_be_built_needs_an_engine(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\nentrypoint: a:b\n")
+
+    code, _, err = shell("deploy", str(tmp_path))
+
+    assert code == 8
+    assert "wordcount:2 cannot be built: no container engine answers" in err
+
+
+def test_a_project_without_image_or_entrypoint_is_told_what_is_missing(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "gyoza.yml").write_text("id: wordcount\nversion: '2'\n")
+
+    code, _, err = shell("deploy", str(tmp_path))
+
+    assert code == 7
+    assert "entrypoint: missing, and no function of this folder is decorated" in err
 
 
 def test_a_broken_project_file_is_invalid_with_file_and_line(shell: Shell, tmp_path: Path) -> None:
@@ -344,4 +386,4 @@ def test_a_version_that_exists_with_other_content_is_a_conflict_with_the_way_out
     code, _, err = shell("deploy", str(tmp_path))
 
     assert code == 6
-    assert "raise `version`" in err
+    assert "version 1 has other content" in err

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -12,18 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gyoza.cli.exit_codes import ExitCode
-from gyoza.cli.failures import CliError
 from gyoza.cli.loading import context_of
 from gyoza.cli.output import duration
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
-    from gyoza.cli.output import Output
-    from gyoza.project.build_progress import Step
     from gyoza.project.build_source import BuildSource
-    from gyoza.project.engine_build import Builder, BuiltImage, Engine
+    from gyoza.project.engine_build import Builder, BuiltImage
 
-_STEP_WIDTH: Final = 64
 _MEGABYTE: Final = 1_000_000
 
 
@@ -86,30 +80,15 @@ def run(options: Options, context: Context) -> ExitCode:
     Raises:
         CliError: The project has problems, nothing here can build, or the build failed.
     """
-    from gyoza.project import ProjectError
+    from gyoza.cli.image_builds import base_of, build_errors
     from gyoza.project.build_source import read_build_source
-    from gyoza.project.engine_build import BuildError, NoBuilder
 
-    try:
+    with build_errors():
         source = read_build_source(options.path)
-        base = _base(options, source, context.environment)
+        base = base_of(source, options.base, context)
         if options.prints_dockerfile:
             return _print_dockerfile(options, source, base, context)
         return _build(options, source, base, context)
-    except ProjectError as error:
-        raise CliError(str(error), ExitCode.INVALID) from error
-    except NoBuilder as error:
-        raise CliError(str(error), ExitCode.UNAVAILABLE, hint=error.hint) from error
-    except BuildError as error:
-        raise CliError(str(error), ExitCode.INVALID, hint=error.hint) from error
-
-
-def _base(options: Options, source: BuildSource, environment: Mapping[str, str]) -> str | None:
-    from gyoza.project.base_images import choose_base
-
-    if source.dockerfile is not None:
-        return options.base
-    return choose_base(options.base, source.settings, environment)
 
 
 def _print_dockerfile(
@@ -124,19 +103,13 @@ def _print_dockerfile(
 
 
 def _build(options: Options, source: BuildSource, base: str | None, context: Context) -> ExitCode:
-    from gyoza.project.building import Request, build
-    from gyoza.project.engine_build import find_engine
+    from gyoza.cli.image_builds import build_image, tag_of
+    from gyoza.project.building import Request
 
-    engine = find_engine(context.environment, _wanted(options.builder))
-    tag = options.tag or source.image or _default_tag(source)
-    output = context.output
-    output.hint(_heading(source, base, tag, engine))
-    if not source.dependencies.is_locked:
-        name = source.dependencies.source.value
-        output.hint(f"  {name} is no lock file: versions are chosen anew when the layer is built")
+    tag = options.tag or tag_of(source)
     request = Request(source, base, tag, options.uses_cache, options.pushes)
     began = context.monotonic()
-    image = build(request, engine, _Shown(output), context.monotonic)
+    image = build_image(request, _wanted(options.builder), context)
     _show(image, context.monotonic() - began, options, context)
     return ExitCode.OK
 
@@ -145,35 +118,6 @@ def _wanted(choice: Choice) -> Builder | None:
     from gyoza.project.engine_build import Builder
 
     return None if choice is Choice.AUTO else Builder(choice.value)
-
-
-def _default_tag(source: BuildSource) -> str:
-    # A tag takes fewer characters than a version: the grammar of distribution/reference.
-    return f"{source.id}:{re.sub(r'[^A-Za-z0-9_.-]', '-', source.version)[:128]}"
-
-
-def _heading(source: BuildSource, base: str | None, tag: str, engine: Engine) -> str:
-    how = f"on {base}" if source.dockerfile is None else "by its own Dockerfile"
-    return f"Building {tag} {how}, with {engine.builder.value} of {engine.program}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """Tells a person how the build goes on."""
-
-    output: Output
-
-    def step(self, step: Step) -> None:
-        """Show an instruction."""
-        text = step.text
-        if len(text) > _STEP_WIDTH:
-            text = f"{text[: _STEP_WIDTH - 1]}…"
-        took = "cached" if step.is_cached else duration(step.seconds)
-        self.output.hint(f"  {text:<{_STEP_WIDTH}}  {took:>8}")
-
-    def stage(self, name: str, seconds: float, detail: str) -> None:
-        """Show a stage."""
-        self.output.hint(f"{name:<5}  {duration(seconds):>8}  {detail}")
 
 
 def _show(image: BuiltImage, seconds: float, options: Options, context: Context) -> None:
@@ -193,8 +137,11 @@ def _show(image: BuiltImage, seconds: float, options: Options, context: Context)
     else:
         output.data(f"{image.reference}  {image.digest or image.image_id}")
         output.hint(f"{_size(image.size_bytes)} in {duration(seconds)}")
-        if options.path.suffix != ".py":
-            output.hint(f"next: gyoza deploy {options.path} --image {image.reference}")
+        output.hint(f"next: gyoza deploy {options.path}{_named(options, image)}")
+
+
+def _named(options: Options, image: BuiltImage) -> str:
+    return f" --image {image.reference}" if options.tag else ""
 
 
 def _size(size_bytes: int) -> str:
