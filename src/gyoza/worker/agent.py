@@ -1,8 +1,9 @@
 """The worker's life: register, then heartbeats, claims and runs side by side, at last the drain.
 
 Heartbeats are a task of their own that waits for nothing else, so that no run, report or sick
-engine can make the server believe this worker dead. What happens to a single assignment is the
-business of `execution`.
+engine can make the server believe this worker dead. A worker that ends without having been told to
+drain leaves its containers as they are: the next process of it takes them over. What happens to a
+single assignment is the business of `execution`.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from gyoza.wire.messages import (
     Registered,
 )
 from gyoza.worker import leftovers
+from gyoza.worker.adoption import Key, key_of, settle
 from gyoza.worker.claims import Claims
 from gyoza.worker.execution.execution import Execution
 from gyoza.worker.execution.pipeline import Pipeline
+from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.services import Services
+from gyoza.worker.execution.workdir import CONTAINER_PREFIX
 from gyoza.worker.reporting import Reporter, microseconds
-from gyoza.worker.runtime.interface import RuntimeFault
+from gyoza.worker.runtime.interface import ManagedContainer, RuntimeFault
 from gyoza.worker.server_port import (
     ServerAway,
     ServerFault,
@@ -38,10 +42,11 @@ from gyoza.worker.server_port import (
     SessionSuperseded,
     WorkerUnknown,
 )
-from gyoza.worker.waiting import Backoff, end, first_of
+from gyoza.worker.waiting import Backoff, end, first_of, happens_within
 
 HEALTH_EVERY_S: Final = 15.0
 SWEEP_EVERY_S: Final = 60.0
+LIMBO_ASK_EVERY_S: Final = 60.0
 LAST_REPORTS_S: Final = 5.0
 STOPPING_S: Final = 20.0
 _JITTER: Final = 0.2
@@ -89,10 +94,13 @@ class Agent:
             watcher=self,
             on_cursors=services.journal.reached,
         )
-        self._running: dict[tuple[str, int], tuple[Execution, asyncio.Task[None]]] = {}
+        self._running: dict[Key, tuple[Execution, asyncio.Task[None]]] = {}
+        self._limbo: list[ManagedContainer] = []
+        self._unwanted: list[ManagedContainer] = []
         self._interval_s = _DEFAULT_INTERVAL_S
         self._draining = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._register_again = asyncio.Event()
@@ -120,6 +128,11 @@ class Agent:
         for execution, _ in self._running.values():
             execution.shut_down()
 
+    def hand_off(self) -> None:
+        """End at once, and leave the containers to the next process of this worker."""
+        _log.info("handing over", runs=len(self._running))
+        self._leaving.set()
+
     def on_superseded(self, fault: SessionSuperseded) -> None:
         """See `reporting.Watcher`."""
         self._end_with(fault)
@@ -129,51 +142,110 @@ class Agent:
         self._register_again.set()
 
     async def run(self) -> None:
-        """Live until drained.
+        """Live until drained, or told to hand over.
 
         Raises:
             ServerRefused: The server wants nothing of this worker; the message says why.
+            RuntimeFault: The engine cannot say what is left of an earlier process.
         """
-        if not await self._begin():
-            return
-        loops = [
-            asyncio.ensure_future(self._guarded(each))
-            for each in (
-                self._heartbeats(),
-                self._reporter.deliver(),
-                self._claims.run(),
-                self._checks(),
-                self._registrations(),
-            )
-        ]
+        loops: list[asyncio.Future[None]] = []
         try:
-            await first_of(self._drained(), self._ended.wait(), self._out_of_patience())
-            await self._discard_all()
+            if await self._begin():
+                loops = [asyncio.ensure_future(self._guarded(each)) for each in self._loops()]
+                await self._until_the_end()
         finally:
             await end(*loops)
+            await self._let_go()
         await self._reporter.flush(LAST_REPORTS_S)
         if self._fatal is not None:
             raise self._fatal
 
-    async def _begin(self) -> bool:
-        """Register and put in order what an earlier process left; False if told to end first."""
-        starting = asyncio.ensure_future(self._register_and_tidy())
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
+        return [
+            self._heartbeats(),
+            self._reporter.deliver(),
+            self._put_in_order_and_claim(),
+            self._checks(),
+            self._registrations(),
+        ]
+
+    async def _until_the_end(self) -> None:
+        impatient = asyncio.ensure_future(self._out_of_patience())
+        ends = (self._drained(), self._ended.wait(), self._leaving.wait())
         try:
-            await first_of(asyncio.wait([starting]), self._draining.wait())
+            await first_of(*ends, asyncio.wait([impatient]))
+            if impatient.done():
+                await self._discard_all()
+        finally:
+            await end(impatient)
+
+    async def _let_go(self) -> None:
+        """End what is still being carried out here, and touch none of its containers."""
+        self._services.is_leaving = True
+        await end(*(task for _, task in list(self._running.values())))
+
+    async def _begin(self) -> bool:
+        """Register and take over what is left; False if told to end first."""
+        starting = asyncio.ensure_future(self._register_and_settle())
+        try:
+            await first_of(asyncio.wait([starting]), self._draining.wait(), self._leaving.wait())
             if starting.done():
                 await starting
             return starting.done()
         finally:
             await end(starting)
 
-    async def _register_and_tidy(self) -> None:
+    # --- taking over what an earlier process left -------------------------------------------------
+
+    async def _register_and_settle(self) -> None:
         found = await leftovers.find_containers(self._services)
+        known = await leftovers.known_to(self._services)
         register = self._present()
         register.containers = leftovers.inventory(found)
-        await self._register(register)
-        await leftovers.put_in_order(self._services, found)
+        register.begun = [Held(run_id=run_id, fence=fence) for run_id, fence in known.unfinished]
+        answer = await self._register(register)
+        settlement = settle(found, answer.verdicts, self._running, known)
+        self._limbo = settlement.limbo
+        self._unwanted = settlement.removed
+        for adoption in settlement.adopted:
+            leftovers.take_over(self._services, adoption)
+            self._hold(adoption.assignment, adoption.resumed)
+        _log.info(
+            "settled",
+            adopted=len(settlement.adopted),
+            removed=len(settlement.removed),
+            limbo=len(settlement.limbo),
+        )
 
-    async def _register(self, register: Register) -> None:
+    async def _put_in_order_and_claim(self) -> None:
+        self._unwanted = await leftovers.remove(self._services, self._unwanted)
+        kept = self._kept()
+        folders = {execution.folder_name for execution, _ in self._running.values()}
+        for each in (*self._limbo, *self._unwanted):
+            folders.add(each.handle.name.removeprefix(CONTAINER_PREFIX))
+        await leftovers.forget(self._services, kept, folders)
+        await self._claims.run()
+
+    def _kept(self) -> set[Key]:
+        """Attempts whose containers are not for the sweeper."""
+        return {*self._running, *map(key_of, self._limbo)}
+
+    async def _registrations(self) -> None:
+        """Register again when the server has forgotten us, or has not decided yet."""
+        while True:
+            if self._limbo:
+                await happens_within(self._services.clock, LIMBO_ASK_EVERY_S, self._register_again)
+            else:
+                await self._register_again.wait()
+            try:
+                await self._register_and_settle()
+            except RuntimeFault as fault:
+                _log.warning("registering without an inventory", why=str(fault))
+                await self._register(self._present())
+            self._register_again.clear()
+            self._unwanted = await leftovers.remove(self._services, self._unwanted)
+
+    async def _register(self, register: Register) -> Registered:
         backoff = Backoff(self._draw)
         while True:
             try:
@@ -184,7 +256,7 @@ class Agent:
                 await self._services.clock.sleep(backoff.next_s())
             else:
                 self._take_registration(answer)
-                return
+                return answer
 
     def _take_registration(self, answer: Registered) -> None:
         self._services.cluster_id = answer.cluster_id
@@ -234,10 +306,17 @@ class Agent:
     def _heartbeat(self) -> Heartbeat:
         return Heartbeat(
             session_id=self._session_id,
-            held=[execution.held for execution, _ in self._running.values()],
+            held=[
+                *(execution.held for execution, _ in self._running.values()),
+                # What is unwanted takes its room until it is gone.
+                *(Held(run_id=run_id, fence=fence) for run_id, fence in self._unwanted_keys()),
+            ],
             gpus=self._gpus,
             problem=self._services.health.problem,
         )
+
+    def _unwanted_keys(self) -> list[Key]:
+        return [key for each in self._unwanted if (key := key_of(each)) not in self._running]
 
     def _take_heartbeat(self, answer: HeartbeatAnswer) -> None:
         self._interval_s = answer.interval_s or self._interval_s
@@ -251,27 +330,25 @@ class Agent:
             if (found := self._running.get((held.run_id, held.fence))) is not None:
                 found[0].discard("superseded")
 
-    async def _registrations(self) -> None:
-        """Register again when the server has forgotten us; what runs is kept and reported on."""
-        while True:
-            await self._register_again.wait()
-            await self._register(self._present())
-            self._register_again.clear()
-
     # --- assignments -----------------------------------------------------------------------------
 
     def take(self, assignments: list[Assignment]) -> None:
         """See `claims.Holder`."""
         for assignment in assignments:
-            key = (assignment.run_id, assignment.fence)
-            if key not in self._running:
-                execution = Execution(assignment, self._services, self._reporter, self._pipeline)
-                task = asyncio.create_task(self._carry_out(key, execution))
-                self._running[key] = (execution, task)
-                self._idle.clear()
+            self._hold(assignment)
         if self._draining.is_set():
             for execution, _ in self._running.values():
                 execution.release()
+
+    def _hold(self, assignment: Assignment, resumed: Resumed | None = None) -> None:
+        key = (assignment.run_id, assignment.fence)
+        if key not in self._running:
+            execution = Execution(
+                assignment, self._services, self._reporter, self._pipeline, resumed
+            )
+            task = asyncio.create_task(self._carry_out(key, execution))
+            self._running[key] = (execution, task)
+            self._idle.clear()
 
     def is_held(self, assignment: Assignment) -> bool:
         """See `claims.Holder`."""
@@ -304,13 +381,15 @@ class Agent:
         swept_s = clock.monotonic()
         while True:
             try:
-                await self._services.runtime.fingerprint()
+                engine = await self._services.runtime.fingerprint()
             except RuntimeFault as fault:
                 health.failed(str(fault))
             else:
                 health.worked()
+                self._services.journal.engine(engine.process)
                 if clock.monotonic() - swept_s >= SWEEP_EVERY_S:
-                    await leftovers.sweep(self._services, self._running)
+                    left = await leftovers.sweep(self._services, self._kept())
+                    self._unwanted = self._unwanted if left is None else left
                     swept_s = clock.monotonic()
             await clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)
 
@@ -326,7 +405,7 @@ class Agent:
         await self._services.clock.sleep(STOPPING_S)
 
     async def _discard_all(self) -> None:
-        """Whatever still runs here must not: only a fatal end gets here with anything running."""
+        """Leave nothing of what was stopped, though the server has not heard of it."""
         for execution, _ in list(self._running.values()):
             execution.discard("the worker ends")
         await asyncio.gather(

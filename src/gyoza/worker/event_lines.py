@@ -12,7 +12,9 @@ from typing import Final, NamedTuple
 
 from gyoza.op import protocol
 from gyoza.worker import hostile_files
+from gyoza.worker.cursors import EventMark
 
+START: Final = EventMark()
 _CHUNK_BYTES: Final = 256 * 1024
 
 
@@ -28,16 +30,39 @@ class Lines(NamedTuple):
     notes: list[str]
 
 
+def end_of(out_folder: Path) -> EventMark:
+    """The place behind all that is in an op's `events.jsonl` right now; the start if it has none.
+
+    An op that is in the middle of a line has its second half taken for a line that is none.
+    """
+    try:
+        with hostile_files.opened_folder(out_folder) as folder:
+            descriptor = hostile_files.open_regular(folder, protocol.EVENTS_FILE)
+    except (hostile_files.Missing, hostile_files.Refused):
+        return START
+    try:
+        status = os.fstat(descriptor)
+        return EventMark(status.st_size, status.st_ino)
+    finally:
+        os.close(descriptor)
+
+
 class LineReader:
     """Cuts a stream of bytes into lines; holds never more than one line.
 
     Args:
         max_line_bytes: Longer lines are skipped as a whole, their line end not counted.
+
+    Attributes:
+        complete: Bytes up to the end of the last complete line.
+        skipped: Lines that were too long.
     """
 
-    __slots__ = ("_held", "_is_skipping", "_max_line_bytes", "skipped")
+    __slots__ = ("_fed", "_held", "_is_skipping", "_max_line_bytes", "complete", "skipped")
 
     def __init__(self, max_line_bytes: int = protocol.MAX_EVENT_LINE_BYTES) -> None:
+        self._fed = 0
+        self.complete = 0
         self._max_line_bytes = max_line_bytes
         self._held = b""
         self._is_skipping = False
@@ -46,6 +71,9 @@ class LineReader:
     def feed(self, data: bytes) -> list[bytes]:
         """Take the next bytes and return the lines that they complete."""
         *ends, rest = data.split(b"\n")
+        self._fed += len(data)
+        if ends:
+            self.complete = self._fed - len(rest)
         found = [line for end in ends if (line := self._complete(end)) is not None and line.strip()]
         self._hold(rest)
         return found
@@ -53,6 +81,7 @@ class LineReader:
     def finish(self) -> list[bytes]:
         """Nothing follows: return the last line if it lacks its line end, and start afresh."""
         line = self._complete(b"")
+        self.complete = self._fed
         return [line] if line is not None and line.strip() else []
 
     def _complete(self, end: bytes) -> bytes | None:
@@ -82,14 +111,23 @@ class EventsFile:
 
     Args:
         out_folder: The attempt's `out/` on this machine.
+        after: Where an earlier process got.
     """
 
-    def __init__(self, out_folder: Path) -> None:
+    def __init__(self, out_folder: Path, after: EventMark = START) -> None:
         self._out_folder = out_folder
         self._descriptor: int | None = None
-        self._offset = 0
+        self._inode = after.inode
+        self._start = self._offset = after.offset
         self._reader = LineReader()
-        self._noted: set[str] = set()
+        self._noted = dict.fromkeys(after.noted)
+        self._is_over = False
+
+    @property
+    def mark(self) -> EventMark:
+        """The place behind the last line that was returned."""
+        offset = self._start + self._reader.complete
+        return EventMark(offset, self._inode, noted=tuple(self._noted))
 
     def read(self, most_bytes: int) -> Lines:
         """Read on, at most `most_bytes`; complete lines only."""
@@ -122,7 +160,7 @@ class EventsFile:
             self._descriptor = None
 
     def _opened(self) -> list[str]:
-        if self._descriptor is not None:
+        if self._descriptor is not None or self._is_over:
             return []
         try:
             with hostile_files.opened_folder(self._out_folder) as folder:
@@ -131,6 +169,15 @@ class EventsFile:
             return []
         except hostile_files.Refused as refusal:
             return self._note_once(f"{refusal}; no events are read")
+        return self._recognised(self._descriptor)
+
+    def _recognised(self, descriptor: int) -> list[str]:
+        inode = os.fstat(descriptor).st_ino
+        if self._inode not in (0, inode):
+            self.close()
+            self._is_over = True
+            return self._note_once(f"{protocol.EVENTS_FILE} was replaced; no more events are read")
+        self._inode = inode
         return []
 
     def _next(self, descriptor: int, most: int) -> bytes:
@@ -141,7 +188,7 @@ class EventsFile:
     def _restarted_if_cut(self, descriptor: int) -> list[str]:
         if os.fstat(descriptor).st_size >= self._offset:
             return []
-        self._offset = 0
+        self._start = self._offset = 0
         self._reader = LineReader()
         return self._note_once(f"{protocol.EVENTS_FILE} was cut short; it is append-only")
 
@@ -157,5 +204,5 @@ class EventsFile:
         # The same complaint at every look would flood the timeline.
         if note in self._noted:
             return []
-        self._noted.add(note)
+        self._noted[note] = None
         return [note]

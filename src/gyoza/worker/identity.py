@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +18,19 @@ from typing import Any, Final
 from gyoza.models.ids import new_id
 from gyoza.wire import strict_json
 
+HAND_OVER: Final = signal.SIGUSR1
+HAND_OVER_PATIENCE_S: Final = 30.0
+_LOOK_EVERY_S: Final = 0.05
 _MACHINE_ID: Final = Path("/etc/machine-id")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class StateFolderTaken(Exception):
     """Another worker uses the state folder; the message says what to do."""
+
+
+class IdentityDamaged(Exception):
+    """The file that says who this worker is cannot be read; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +51,15 @@ class Identity:
 
 
 @contextlib.contextmanager
-def owned_state_folder(path: Path) -> Generator[Path]:
+def owned_state_folder(
+    path: Path, *, replaces: bool = False, sleep: Callable[[float], None] | None = None
+) -> Generator[Path]:
     """Make the folder if need be and hold it for this process; the kernel lets go when it ends.
+
+    Args:
+        path: The folder.
+        replaces: Have the process that holds it hand over, and wait for that.
+        sleep: Lets seconds pass; needed to replace.
 
     Raises:
         StateFolderTaken: Another process holds it.
@@ -52,16 +67,39 @@ def owned_state_folder(path: Path) -> Generator[Path]:
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(lock) and not (replaces and sleep and _taken_over(lock, sleep)):
             raise StateFolderTaken(
-                f"another worker uses {path}; stop it, or give this one its own folder with "
+                f"another worker uses {path}; stop it, have it hand over with "
+                "GYOZA_WORKER_REPLACE=1, or give this one its own folder with "
                 "GYOZA_WORKER_STATE_DIR"
-            ) from None
+            )
+        # For a successor that wants to replace us.
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
         yield path
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _taken_over(lock: int, sleep: Callable[[float], None]) -> bool:
+    """Signal the holder to hand over, and wait until it has let go."""
+    holder = os.pread(lock, 20, 0)
+    if holder.isdigit():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(int(holder), HAND_OVER)
+    for _ in range(round(HAND_OVER_PATIENCE_S / _LOOK_EVERY_S)):
+        if _locked(lock):
+            return True
+        sleep(_LOOK_EVERY_S)
+    return False
 
 
 def load_identity(
@@ -70,12 +108,11 @@ def load_identity(
     """Read who we are, or become somebody; the folder must be owned.
 
     Raises:
-        StrictJsonError: `worker.json` is damaged.
-        KeyError: It lacks a member.
+        IdentityDamaged: `worker.json` is not what a worker writes.
     """
     path = state_dir / "worker.json"
     if path.exists():
-        known: dict[str, Any] = strict_json.loads(path.read_bytes())
+        known = _known(path)
     else:
         known = {
             "worker_id": new_id("wrk", now=now, random_bytes=random_bytes),
@@ -88,6 +125,26 @@ def load_identity(
         machine_id=_read_id(_MACHINE_ID) or known["machine_id"],
         boot_id=_read_id(_BOOT_ID) or "unknown",
         session_id=random_bytes(16).hex(),
+    )
+
+
+def _known(path: Path) -> dict[str, str]:
+    try:
+        known: Any = strict_json.loads(path.read_bytes())
+        found = {name: known[name] for name in ("worker_id", "machine_id")}
+    except (strict_json.StrictJsonError, KeyError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    if not all(isinstance(each, str) and each for each in found.values()):
+        raise _damaged(path, "worker_id and machine_id are to be text")
+    return found
+
+
+def _damaged(path: Path, why: str) -> IdentityDamaged:
+    return IdentityDamaged(
+        f"{path} does not say who this worker is ({why}); put back a copy of it, or write "
+        '{"worker_id": "wrk_...", "machine_id": "..."} with the id that `gyoza worker list` shows '
+        "for this machine; or delete it to become a new worker, which leaves containers of the old "
+        "one running (`docker ps --filter label=org.gyoza.managed` shows them)"
     )
 
 

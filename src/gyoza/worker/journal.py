@@ -1,8 +1,8 @@
 """What this worker is carrying out, noted so that a successor after a crash can know it.
 
 Append-only lines of JSON: an assignment (with its token, hence the file is closed to others) before
-its container is made, the container, how far reports got, the end. What to do about an attempt that
-has no end is decided by the agent.
+its container is made, the container, an order to end, what is about to be reported, the end. What
+to do about an attempt that has no end is decided in `adoption`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +19,13 @@ import msgspec
 
 from gyoza.wire import messages, strict_json
 from gyoza.wire.messages import Assignment
+from gyoza.worker.cursors import NOTHING, Cursors
 from gyoza.worker.identity import write_durably
 
 _NAME: Final = "journal.jsonl"
 _COMPACT_AT_BYTES: Final = 8 * 1024 * 1024
+# Two would do: what was acknowledged last, and what was sent after it. Refused batches make more.
+_KEPT_CURSORS: Final = 16
 
 
 @dataclass(slots=True)
@@ -31,12 +35,16 @@ class Unfinished:
     Attributes:
         assignment: As the server gave it.
         container: As `ContainerHandle.to_dict()`; None when none was made.
-        cursors: Last numbers of events and logs that may have been sent.
+        image: As `ImageInfo.to_dict()`; None when none was found.
+        order: As `StopOrder.to_dict()`; None when it was not told to end.
+        cursors: What may have been sent, oldest first; the server says which of it arrived.
     """
 
     assignment: Assignment
-    container: dict[str, str] | None = None
-    cursors: tuple[int, int] = (0, 0)
+    container: dict[str, Any] | None = None
+    image: dict[str, Any] | None = None
+    order: dict[str, Any] | None = None
+    cursors: deque[Cursors] = field(default_factory=lambda: deque([NOTHING], _KEPT_CURSORS))
 
 
 class Journal:
@@ -44,11 +52,16 @@ class Journal:
 
     Args:
         state_dir: Owned by this process.
+
+    Attributes:
+        engine_process: The engine's process that answered last; "" if none was ever noted.
     """
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / _NAME
-        self._unfinished = _read(self._path)
+        self._unfinished: dict[str, Unfinished] = {}
+        self.engine_process = ""
+        self._read()
         self._descriptor = -1
         self._is_torn = False
         self._compact()
@@ -67,19 +80,36 @@ class Journal:
         self._append("begin", assignment.run_id, assignment.fence, _assignment(assignment))
         self._unfinished[_key(assignment.run_id, assignment.fence)] = Unfinished(assignment)
 
-    def created(self, run_id: str, fence: int, container: dict[str, str]) -> None:
-        """Note the container of an attempt."""
-        self._known(run_id, fence).container = container
-        self._append("created", run_id, fence, container)
+    def created(
+        self, run_id: str, fence: int, container: dict[str, Any], image: dict[str, Any] | None
+    ) -> None:
+        """Note the container of an attempt, and what it was made from."""
+        known = self._known(run_id, fence)
+        known.container, known.image = container, image
+        self._append("created", run_id, fence, {**container, "image": image})
 
-    def reached(self, run_id: str, fence: int, cursors: tuple[int, int]) -> None:
-        """Note the last numbers about to be sent, of events and of logs, if that can be noted."""
+    def stopping(self, run_id: str, fence: int, order: dict[str, Any]) -> None:
+        """Note that a container is about to be told to end, if that can be noted."""
         if _key(run_id, fence) in self._unfinished:
-            self._known(run_id, fence).cursors = cursors
-            numbers = {"events": cursors[0], "logs": cursors[1]}
+            self._known(run_id, fence).order = order
+            with contextlib.suppress(OSError):
+                self._append("stopping", run_id, fence, order)
+
+    def reached(self, run_id: str, fence: int, cursors: Cursors) -> None:
+        """Note what is about to be sent, if that can be noted."""
+        if _key(run_id, fence) in self._unfinished:
+            self._known(run_id, fence).cursors.append(cursors)
             # A full disk is no reason to keep a result from the server.
             with contextlib.suppress(OSError):
-                self._append("reached", run_id, fence, numbers)
+                self._append("reached", run_id, fence, cursors.to_dict())
+                self._compact_if_large()
+
+    def engine(self, process: str) -> None:
+        """Note which process of the engine answers, if it is another and that can be noted."""
+        if process != self.engine_process:
+            self.engine_process = process
+            with contextlib.suppress(OSError):
+                self._append("engine", "", 0, {"process": process})
 
     def end(self, run_id: str, fence: int) -> None:
         """Note that nothing is left of an attempt, if that can be noted."""
@@ -87,8 +117,7 @@ class Journal:
             # Without the note a successor reports it lost, and the server knows better.
             with contextlib.suppress(OSError):
                 self._append("end", run_id, fence, {})
-                if os.fstat(self._descriptor).st_size > _COMPACT_AT_BYTES:
-                    self._compact()
+                self._compact_if_large()
 
     def sync(self) -> None:
         """Return when all that was noted will survive a power cut; call it off the event loop."""
@@ -111,41 +140,56 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         self._is_torn = False
 
+    def _compact_if_large(self) -> None:
+        if os.fstat(self._descriptor).st_size > self._compact_at_bytes:
+            self._compact()
+
     def _compact(self) -> None:
-        lines: list[bytes] = []
+        lines = [_line("engine", "", 0, {"process": self.engine_process})]
         for each in self._unfinished.values():
-            run_id, fence = each.assignment.run_id, each.assignment.fence
-            lines.append(_line("begin", run_id, fence, _assignment(each.assignment)))
-            if each.container is not None:
-                lines.append(_line("created", run_id, fence, each.container))
-            events, logs = each.cursors
-            lines.append(_line("reached", run_id, fence, {"events": events, "logs": logs}))
+            lines += _lines_of(each)
         write_durably(self._path, b"".join(lines))
         self.close()
         self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._is_torn = False
+        # Much that is unfinished must not mean compacting at every line.
+        self._compact_at_bytes = max(_COMPACT_AT_BYTES, 2 * sum(map(len, lines)))
+
+    def _read(self) -> None:
+        content = self._path.read_bytes() if self._path.exists() else b""
+        for line in content.splitlines():
+            # A crash may have cut the last line short; nothing that it said had been done yet.
+            with contextlib.suppress(strict_json.StrictJsonError, KeyError, TypeError, ValueError):
+                self._apply(strict_json.loads(line))
+
+    def _apply(self, note: dict[str, Any]) -> None:
+        key, data = _key(note["run"], note["fence"]), note["data"]
+        match note["kind"]:
+            case "begin":
+                assignment = messages.convert(data["assignment"], Assignment)
+                self._unfinished[key] = Unfinished(assignment)
+            case "created":
+                self._unfinished[key].image = data.pop("image", None)
+                self._unfinished[key].container = data
+            case "stopping":
+                self._unfinished[key].order = data
+            case "reached":
+                self._unfinished[key].cursors.append(Cursors.from_dict(data))
+            case "engine":
+                self.engine_process = data["process"]
+            case _:
+                self._unfinished.pop(key, None)
 
 
-def _read(path: Path) -> dict[str, Unfinished]:
-    found: dict[str, Unfinished] = {}
-    content = path.read_bytes() if path.exists() else b""
-    for line in content.splitlines():
-        # A crash may have cut the last line short; what it said had not been acted upon yet.
-        with contextlib.suppress(strict_json.StrictJsonError, KeyError, TypeError):
-            _apply(found, strict_json.loads(line))
-    return found
-
-
-def _apply(found: dict[str, Unfinished], note: dict[str, Any]) -> None:
-    key, data = _key(note["run"], note["fence"]), note["data"]
-    match note["kind"]:
-        case "begin":
-            found[key] = Unfinished(messages.convert(data["assignment"], Assignment))
-        case "created":
-            found[key].container = data
-        case "reached":
-            found[key].cursors = (data["events"], data["logs"])
-        case _:
-            found.pop(key, None)
+def _lines_of(each: Unfinished) -> list[bytes]:
+    run_id, fence = each.assignment.run_id, each.assignment.fence
+    notes: list[tuple[str, dict[str, Any]]] = [("begin", _assignment(each.assignment))]
+    if each.container is not None:
+        notes.append(("created", {**each.container, "image": each.image}))
+    if each.order is not None:
+        notes.append(("stopping", each.order))
+    notes += [("reached", cursors.to_dict()) for cursors in each.cursors]
+    return [_line(kind, run_id, fence, data) for kind, data in notes]
 
 
 def _assignment(assignment: Assignment) -> dict[str, Any]:

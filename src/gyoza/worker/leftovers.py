@@ -1,28 +1,26 @@
-"""What an earlier process of this worker left behind, and how it is put in order at the start.
+"""What an earlier process of this worker left behind: finding it, naming it, removing it.
 
-Re-adoption is not built: containers found are reported to the server, then removed with their
-folders, and every attempt that the journal knows to be unfinished is reported as lost, so that its
-run need not wait for the lease to end. Only what carries this worker's label, or lies in its own
-state folder, is touched.
+What is to become of each container is decided in `adoption`. Only what carries this worker's label,
+or lies in its own state folder, is touched.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Container, Iterable
 from typing import Final, Literal
 
 import structlog
 
-from gyoza.wire.messages import ContainerReport, Report, ReportItem, Result
+from gyoza.wire.messages import ContainerReport
+from gyoza.worker.adoption import Adoption, Key, Known, key_of, number_of
 from gyoza.worker.execution.labels import LABEL
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import RUNS, WorkFolder
-from gyoza.worker.journal import Unfinished
 from gyoza.worker.removal import delete_folder
 from gyoza.worker.reporting import microseconds
 from gyoza.worker.runtime.interface import ContainerState, ManagedContainer, RuntimeFault
-from gyoza.worker.server_port import ServerAway, ServerRefused
 
 _LIVE: Final = ("running", "paused", "restarting", "removing")
 _log = structlog.stdlib.get_logger(__name__)
@@ -40,8 +38,8 @@ def inventory(containers: Iterable[ManagedContainer]) -> list[ContainerReport]:
         ContainerReport(
             name=each.handle.name,
             run_id=each.labels.get(f"{LABEL}run", ""),
-            attempt=_number(each, "attempt"),
-            fence=_number(each, "fence"),
+            attempt=number_of(each, "attempt"),
+            fence=number_of(each, "fence"),
             state=_state(each.state),
             exit_code=each.state.exit_code,
         )
@@ -49,82 +47,106 @@ def inventory(containers: Iterable[ManagedContainer]) -> list[ContainerReport]:
     ]
 
 
-async def put_in_order(services: Services, containers: list[ManagedContainer]) -> None:
-    """Remove containers and folders, and report what they were for as lost."""
+async def known_to(services: Services) -> Known:
+    """What this worker knows besides the containers.
+
+    Raises:
+        RuntimeFault: The engine does not answer.
+    """
+    process = (await services.runtime.fingerprint()).process
+    noted = services.journal.engine_process
+    services.journal.engine(process)
+    return Known(
+        unfinished={
+            (each.assignment.run_id, each.assignment.fence): each
+            for each in services.journal.unfinished
+        },
+        state_dir=services.state_dir,
+        boot_id=services.identity.boot_id,
+        engine_broke=bool(noted) and process != noted,
+        now_ns=microseconds(services.clock.now()) * 1000,
+    )
+
+
+def take_over(services: Services, adoption: Adoption) -> None:
+    """Note what is gone on with, so that the next process can go on with it, too."""
+    journal, assignment = services.journal, adoption.assignment
+    run_id, fence = assignment.run_id, assignment.fence
+    known = {(each.assignment.run_id, each.assignment.fence) for each in journal.unfinished}
+    # A full disk is no reason to leave a container alone that is ours.
+    with contextlib.suppress(OSError):
+        if (run_id, fence) not in known:
+            journal.begin(assignment)
+            journal.created(run_id, fence, adoption.resumed.handle.to_dict(), None)
+        journal.reached(run_id, fence, adoption.resumed.past)
+
+
+async def remove(
+    services: Services, containers: Iterable[ManagedContainer]
+) -> list[ManagedContainer]:
+    """Remove containers with their folders; returns those that the engine has not let go of."""
+    kept: list[ManagedContainer] = []
     for each in containers:
+        run_id, fence = key_of(each)
+        folder = WorkFolder.of(services.state_dir, run_id, number_of(each, "attempt"), fence)
         try:
+            _log.info("removing a container that nobody wants", name=each.handle.name)
             await services.runtime.remove(each.handle)
+            await asyncio.to_thread(delete_folder, folder.path)
         except RuntimeFault as fault:
             _log.warning("container stays for now", name=each.handle.name, why=str(fault))
-    await asyncio.to_thread(_delete_folders, services)
-    unfinished = services.journal.unfinished
-    if unfinished and await _reported_lost(services, unfinished):
-        for each in unfinished:
-            services.journal.end(each.assignment.run_id, each.assignment.fence)
+            kept.append(each)
+        except OSError as error:
+            _log.warning("folder stays for now", path=str(folder.path), why=str(error))
+        else:
+            services.journal.end(run_id, fence)
+    return kept
 
 
-async def sweep(services: Services, held: Container[tuple[str, int]]) -> None:
+async def forget(services: Services, kept: Container[Key], folders: Container[str]) -> None:
+    """Delete the folders, and end the notes, of attempts of which no container is left.
+
+    Args:
+        services: Of the worker.
+        kept: Attempts that are held, or may be.
+        folders: Names of their folders.
+    """
+    await asyncio.to_thread(_delete_folders, services, folders)
+    for each in services.journal.unfinished:
+        key = each.assignment.run_id, each.assignment.fence
+        if key not in kept:
+            services.journal.end(*key)
+
+
+async def sweep(services: Services, held: Container[Key]) -> list[ManagedContainer] | None:
     """Remove what a sick engine has kept, or made after its call had been given up.
 
     Args:
         services: Of the worker.
-        held: Run and fence of the attempts that are being carried out, always up to date.
+        held: Attempts whose containers are to stay, always up to date.
+
+    Returns:
+        What is still there that should not be; None if the engine did not say.
     """
     try:
-        for each in await find_containers(services):
-            run_id, fence = each.labels.get(f"{LABEL}run", ""), _number(each, "fence")
-            if (run_id, fence) not in held:
-                _log.info("removing a container that nobody holds", name=each.handle.name)
-                await services.runtime.remove(each.handle)
-                folder = WorkFolder.of(services.state_dir, run_id, _number(each, "attempt"), fence)
-                await asyncio.to_thread(delete_folder, folder.path)
-                services.journal.end(run_id, fence)
-    except (RuntimeFault, OSError) as error:
-        _log.warning("could not sweep", why=str(error))
+        found = await find_containers(services)
+    except RuntimeFault as fault:
+        _log.warning("could not sweep", why=str(fault))
+        return None
+    return await remove(services, [each for each in found if key_of(each) not in held])
 
 
-def _delete_folders(services: Services) -> None:
+def _delete_folders(services: Services, kept: Container[str]) -> None:
     runs = services.state_dir / RUNS
     for path in runs.iterdir() if runs.is_dir() else ():
         try:
-            delete_folder(path)
+            if path.name not in kept:
+                delete_folder(path)
         except OSError as error:
             _log.warning("folder stays for now", path=str(path), why=str(error))
-
-
-async def _reported_lost(services: Services, unfinished: list[Unfinished]) -> bool:
-    now_us = microseconds(services.clock.now())
-    items = [_lost(each, now_us) for each in unfinished]
-    report = Report(session_id=services.identity.session_id, items=items)
-    try:
-        await services.server.report(services.identity.worker_id, report)
-    except (ServerAway, ServerRefused) as fault:
-        # The leases end by themselves; this would only have been quicker.
-        _log.info("could not report lost attempts", why=str(fault))
-        return isinstance(fault, ServerRefused)
-    return True
-
-
-def _lost(each: Unfinished, now_us: int) -> ReportItem:
-    result = Result(
-        outcome="FAILED",
-        finished_at_us=now_us,
-        reason="WORKER_LOST",
-        message="the worker was restarted while the run was in progress",
-        charged=False,
-    )
-    assignment = each.assignment
-    return ReportItem(
-        run_id=assignment.run_id, fence=assignment.fence, token=assignment.token, result=result
-    )
 
 
 def _state(state: ContainerState) -> Literal["created", "running", "exited"]:
     if state.status in _LIVE:
         return "running"
     return "created" if state.status == "created" else "exited"
-
-
-def _number(container: ManagedContainer, name: str) -> int:
-    text = container.labels.get(f"{LABEL}{name}", "")
-    return int(text) if text.isdecimal() else 0

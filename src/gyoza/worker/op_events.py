@@ -37,12 +37,18 @@ class OpEvents:
 
     Args:
         now_s: Monotonic seconds at the start.
+        taken: Events that were counted by an earlier process.
+        dropped: Events that it dropped and no mark has told of.
+
+    Attributes:
+        taken: Events that were counted.
+        dropped: Events dropped of which no mark has told yet.
     """
 
-    def __init__(self, now_s: float) -> None:
+    def __init__(self, now_s: float, *, taken: int = 0, dropped: int = 0) -> None:
         self._bucket = TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE, now_s)
-        self._taken = 0
-        self._dropped = 0
+        self.taken = taken
+        self.dropped = dropped
 
     def take(self, lines: Iterable[bytes], now_s: float) -> list[OpEvent]:
         """Return the events of these lines; a line that is none becomes an ERROR that says why.
@@ -55,7 +61,7 @@ class OpEvents:
         for line in lines:
             # Once full, a flood is not worth reading: only progress would pass.
             if is_full and _PROGRESS_BYTES not in line.lower():
-                self._dropped += 1
+                self.dropped += 1
                 continue
             event = parse(line)
             if event.type == "PROGRESS":
@@ -63,7 +69,7 @@ class OpEvents:
             elif self._has_room(now_s):
                 found += [*self._mark(), event]
             else:
-                self._dropped += 1
+                self.dropped += 1
                 is_full = True
         return found + progress
 
@@ -72,15 +78,15 @@ class OpEvents:
         return self._mark()
 
     def _has_room(self, now_s: float) -> bool:
-        if self._taken >= protocol.MAX_EVENTS or not self._bucket.take(1, now_s):
+        if self.taken >= protocol.MAX_EVENTS or not self._bucket.take(1, now_s):
             return False
-        self._taken += 1
+        self.taken += 1
         return True
 
     def _mark(self) -> list[OpEvent]:
-        if not self._dropped:
+        if not self.dropped:
             return []
-        dropped, self._dropped = self._dropped, 0
+        dropped, self.dropped = self.dropped, 0
         limits = f"{EVENTS_PER_SECOND} a second and {protocol.MAX_EVENTS} in all are taken"
         return [OpEvent("INFO", f"{dropped} events dropped; {limits}", {"dropped": dropped})]
 

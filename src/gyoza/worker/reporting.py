@@ -18,7 +18,8 @@ import structlog
 
 from gyoza.wire.messages import Report, ReportAnswer, Reported, ReportItem, Result
 from gyoza.worker.clock import Clock
-from gyoza.worker.logs import Stream
+from gyoza.worker.cursors import NOTHING, Cursors, EventMark
+from gyoza.worker.logs import Piece
 from gyoza.worker.server_port import (
     ServerAway,
     ServerPort,
@@ -84,15 +85,28 @@ class AttemptReport:
         self.spool.set_phase(name)
         self._reporter.wake(self)
 
-    def event(self, kind: EventType, msg: str | int, payload: dict[str, Any] | None = None) -> None:
-        """Say what happened; STARTED goes in a moment, progress replaces unsent progress."""
-        self.spool.add_event(kind, msg, payload or {}, microseconds(self._clock.now()))
+    def event(
+        self,
+        kind: EventType,
+        msg: str | int,
+        payload: dict[str, Any] | None = None,
+        *,
+        mark: EventMark | None = None,
+        may_end: bool = True,
+    ) -> None:
+        """Say what happened; STARTED goes in a moment, progress replaces unsent progress.
+
+        See `Spool.add_event` for the place that it came from.
+        """
+        t_us = microseconds(self._clock.now())
+        self.spool.add_event(kind, msg, payload or {}, t_us, mark=mark, may_end=may_end)
         self._reporter.wake(self)
 
-    def log(self, stream: Stream, text: str) -> None:
+    def log(self, piece: Piece) -> None:
         """Pass a piece of output on."""
-        if text:
-            self.spool.add_log(stream, text, microseconds(self._clock.now()))
+        if piece.text:
+            t_us = microseconds(self._clock.now())
+            self.spool.add_log(piece.stream, piece.text, t_us, piece.mark)
             self._reporter.wake(self)
 
     async def result(self, result: Result) -> None:
@@ -123,8 +137,8 @@ class Reporter:
         clock: For pauses.
         draw: Jitter of the pauses.
         watcher: Is told what concerns the worker as a whole.
-        on_cursors: Called with run, fence and the last numbers of events and logs before these
-            are sent for the first time, so that a successor can go on from there.
+        on_cursors: Called with run, fence and what is about to be sent, before it is sent for the
+            first time, so that a successor can go on from there.
     """
 
     def __init__(  # noqa: PLR0913  the composition root names every part
@@ -136,7 +150,7 @@ class Reporter:
         clock: Clock,
         draw: random.Random,
         watcher: Watcher,
-        on_cursors: Callable[[str, int, tuple[int, int]], None],
+        on_cursors: Callable[[str, int, Cursors], None],
     ) -> None:
         self._server = server
         self._worker_id = worker_id
@@ -152,10 +166,15 @@ class Reporter:
         self._last_sent_s = clock.monotonic() - COALESCE_S
 
     def open(
-        self, run_id: str, fence: int, token: str, on_stale: Callable[[str], None]
+        self,
+        run_id: str,
+        fence: int,
+        token: str,
+        on_stale: Callable[[str], None],
+        past: Cursors = NOTHING,
     ) -> AttemptReport:
-        """Begin to report for an attempt."""
-        return AttemptReport(self, Spool(run_id, fence, token), self._clock, on_stale)
+        """Begin to report for an attempt, or go on behind what the server has of it."""
+        return AttemptReport(self, Spool(run_id, fence, token, past), self._clock, on_stale)
 
     def wake(self, attempt: AttemptReport) -> None:
         """An attempt has something to say."""
@@ -219,10 +238,10 @@ class Reporter:
 
     def _item_of(self, attempt: AttemptReport) -> ReportItem:
         spool = attempt.spool
-        before = spool.cursors
         item = spool.next_item()
-        if spool.cursors != before:
-            self._on_cursors(spool.run_id, spool.fence, spool.cursors)
+        cursors = spool.new_cursors()
+        if cursors is not None:
+            self._on_cursors(spool.run_id, spool.fence, cursors)
         return item
 
     async def _send(self, batch: list[tuple[AttemptReport, ReportItem]]) -> bool:

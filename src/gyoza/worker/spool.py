@@ -6,13 +6,15 @@ has to be dropped for want of room leaves no gap. Sending, and when, is done in 
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any, Final, Literal
 
 import msgspec
 
 from gyoza.wire.messages import ReportAnswer, ReportedEvent, ReportedLog, ReportItem, Result
 from gyoza.worker.channel import Channel
-from gyoza.worker.logs import PIECE_CHARS, Stream, dropped_mark
+from gyoza.worker.cursors import NOTHING, NOWHERE, Cursors, EventMark, Place
+from gyoza.worker.logs import PIECE_CHARS, LogMark, Stream, dropped_mark
 
 MAX_WAITING_LOG_BYTES: Final = 1024 * 1024
 MAX_WAITING_EVENT_BYTES: Final = 1024 * 1024
@@ -30,17 +32,24 @@ class Spool:
         run_id: Whose.
         fence: Of the assignment.
         token: That goes with the fence.
+        past: What an earlier process has sent and the server has got.
     """
 
-    def __init__(self, run_id: str, fence: int, token: str) -> None:
+    def __init__(self, run_id: str, fence: int, token: str, past: Cursors = NOTHING) -> None:
         self.run_id = run_id
         self.fence = fence
         self._token = token
+        self._noted = past
+        self._orders = count(1)
         self._phase: str | None = None
         self._is_urgent = False
-        self._events = Channel[ReportedEvent](_BATCH_EVENT_BYTES)
-        self._logs = Channel[ReportedLog](_BATCH_LOG_BYTES)
-        self._progress: ReportedEvent | None = None
+        self._events = Channel[ReportedEvent](
+            _BATCH_EVENT_BYTES, next_seq=past.events + 1, place=Place(0, past.event_mark)
+        )
+        self._logs = Channel[ReportedLog](
+            _BATCH_LOG_BYTES, next_seq=past.logs + 1, place=Place(0, past.log_mark)
+        )
+        self._progress: tuple[ReportedEvent, Place[Any]] | None = None
         self._result: Result | None = None
         self._refusals = 0
         self._gaps = 0
@@ -66,10 +75,14 @@ class Spool:
             and self._logs.is_empty
         )
 
-    @property
-    def cursors(self) -> tuple[int, int]:
-        """The numbers of the last event and the last piece of log ever sent."""
-        return self._events.last_seq, self._logs.last_seq
+    def new_cursors(self) -> Cursors | None:
+        """What `next_item` covers, if that was not told before: to be noted before it is sent."""
+        events, logs = self._events, self._logs
+        reached = Cursors(events.last_seq, logs.last_seq, events.place.mark, logs.place.mark)
+        if reached == self._noted:
+            return None
+        self._noted = reached
+        return reached
 
     def set_phase(self, phase: str) -> None:
         """The latest phase replaces one that was not sent yet."""
@@ -77,27 +90,48 @@ class Spool:
         self._is_urgent = True
 
     def add_event(
-        self, kind: EventType, msg: str | int, payload: dict[str, Any], t_us: int
+        self,
+        kind: EventType,
+        msg: str | int,
+        payload: dict[str, Any],
+        t_us: int,
+        *,
+        mark: EventMark | None = None,
+        may_end: bool = True,
     ) -> None:
-        """Add an event; progress replaces progress that was not sent yet."""
+        """Add an event; progress replaces progress that was not sent yet.
+
+        Args:
+            kind: What it tells of.
+            msg: In words, or a figure.
+            payload: More of it.
+            t_us: When it happened.
+            mark: The place behind it in the op's file; None if it does not come from there.
+            may_end: False if an event of the same mark follows.
+        """
         event = ReportedEvent(seq=0, t_us=t_us, type=kind, msg=msg, payload=payload)
+        place = self._place(mark)
         if kind == "PROGRESS":
-            self._progress = event
+            self._progress = event, place
             return
         if kind == "STARTED":
             self._is_urgent = True
-        self._events.put(event, len(str(msg)) + (len(str(payload)) if payload else 0))
+        size = len(str(msg)) + (len(str(payload)) if payload else 0)
+        self._events.put(event, size, place, may_end=may_end)
         self._shed_events(t_us)
 
-    def add_log(self, stream: Stream, text: str, t_us: int) -> None:
+    def add_log(self, stream: Stream, text: str, t_us: int, mark: LogMark | None = None) -> None:
         """Add a piece of log; it joins the one before if that waits still and has room."""
-        last = self._logs.last_waiting
+        last, place = self._logs.last_waiting, self._place(mark)
         if last is not None and last.stream == stream and len(last.text) + len(text) <= PIECE_CHARS:
-            self._logs.replace_last(_longer(last, text), len(text))
+            self._logs.replace_last(_longer(last, text), len(text), place)
         else:
             log = ReportedLog(seq=0, t_us=t_us, stream=stream, text=text)
-            self._logs.put(log, len(text))
+            self._logs.put(log, len(text), place)
         self._shed_logs(t_us)
+
+    def _place(self, mark: EventMark | LogMark | None) -> Place[Any]:
+        return NOWHERE if mark is None else Place(next(self._orders), mark)
 
     def set_result(self, result: Result) -> None:
         """The attempt has ended; the result is sent together with the last of the rest."""
@@ -106,12 +140,13 @@ class Spool:
 
     def next_item(self) -> ReportItem:
         """What to send now: what was sent before without an answer, then more if there is room."""
-        if self._progress is not None:
-            self._events.put(self._progress, 0)
-            self._progress = None
         self._is_urgent = False
-        events, logs = self._events.next_batch(), self._logs.next_batch()
-        is_all = not (self._events.has_waiting or self._logs.has_waiting)
+        # With the next batch in any case: what else was read with it must not go on without it.
+        progress = None if self._events.is_unanswered else self._progress
+        events, logs = self._events.next_batch(progress), self._logs.next_batch()
+        if progress is not None:
+            self._progress = None
+        is_all = not (self._events.has_waiting or self._logs.has_waiting or self._progress)
         return ReportItem(
             run_id=self.run_id,
             fence=self.fence,

@@ -12,6 +12,7 @@ from gyoza.worker.runtime.interface import (
     ContainerHandle,
     ImageNotFound,
     LogChunk,
+    LogPosition,
     Mount,
     NameConflict,
     OutOfResources,
@@ -198,10 +199,21 @@ class TestContainerRuntime:
         handle, _ = await bench.ended("speaks")
         first = await bench.first_words(handle)
 
-        rest = await _words(bench, handle, since_ns=first.t_ns)
+        rest = await _words(bench, handle, LogPosition().after(first))
 
         assert first.data == b"one\n"
         assert rest == b"twothree"
+
+    async def test_the_engine_knows_who_was_signalled_through_it(self, bench: Bench) -> None:
+        killed = await bench.started("runs until stopped")
+        await bench.first_words(killed)
+        await bench.runtime.kill(killed)
+        left_alone, its_end = await bench.ended("speaks")
+
+        of_killed = await bench.runtime.signals_seen(killed, await bench.runtime.wait(killed))
+        of_other = await bench.runtime.signals_seen(left_alone, its_end)
+
+        assert (of_killed, of_other) == ({9}, frozenset())
 
     async def test_logs_follow_until_the_container_ends(self, bench: Bench) -> None:
         handle = await bench.started("runs until stopped")
@@ -375,6 +387,6 @@ class TestContainerRuntime:
         assert caught.value.detail
 
 
-async def _words(bench: Bench, handle: ContainerHandle, since_ns: int | None = None) -> bytes:
-    chunks: list[LogChunk] = [chunk async for chunk in bench.runtime.logs(handle, since_ns)]
+async def _words(bench: Bench, handle: ContainerHandle, after: LogPosition | None = None) -> bytes:
+    chunks: list[LogChunk] = [chunk async for chunk in bench.runtime.logs(handle, after)]
     return b"".join(chunk.data for chunk in chunks).replace(b"\n", b"")

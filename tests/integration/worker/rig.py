@@ -77,7 +77,33 @@ class Rig:
     runtime: Any  # a FakeRuntime but where a real engine is lent
     services: Services
     state_dir: Path
+    clock: Clock = field(default_factory=SystemClock)
+    user: tuple[int, int] = (0, 0)
     life: asyncio.Task[None] | None = field(default=None)
+
+    async def crash(self) -> None:
+        """End the process as SIGKILL would: nothing is told, nothing is put away."""
+        assert self.life is not None
+        self.services.is_leaving = True
+        tasks = [task for _, task in self.agent._running.values()]  # noqa: SLF001
+        for task in (self.life, *tasks):
+            task.cancel()
+        await asyncio.gather(self.life, *tasks, return_exceptions=True)
+        self.services.journal.close()
+
+    async def start_again(self, *, boot: str = "boot") -> None:
+        """Begin the next process of the same worker."""
+        session = f"session-{next(_numbers)}"
+        self.agent, self.services = _a_worker(
+            self.state_dir,
+            self.runtime,
+            self.server,
+            self.clock,
+            self.user,
+            session=session,
+            boot=boot,
+        )
+        self.life = asyncio.create_task(self.agent.run())
 
     async def carry_out(self, **changes: Any) -> Attempt:
         """Assign, and wait until the attempt is over and nothing of it is left."""
@@ -122,12 +148,35 @@ async def a_rig(
         scripts = {IMAGE: scripts}
     runtime = runtime or FakeRuntime(clock, scripts, registry=registry)
     server = FakeServer(clock, heartbeat_interval_s=heartbeat_s * factor)
-    draw = random.Random(7)
+    agent, services = _a_worker(state_dir, runtime, server, clock, user, session="session")
+    rig = Rig(agent, server, runtime, services, state_dir, clock, user)
+    rig.life = asyncio.create_task(agent.run())
+    try:
+        yield rig
+    finally:
+        server.away = None
+        rig.agent.stop_now()
+        await asyncio.wait([rig.life], timeout=10)
+        rig.life.cancel()
+        rig.services.journal.close()
+
+
+def _a_worker(
+    state_dir: Path,
+    runtime: ContainerRuntime,
+    server: FakeServer,
+    clock: Clock,
+    user: tuple[int, int],
+    *,
+    session: str,
+    boot: str = "boot",
+) -> tuple[Agent, Services]:
+    draw = random.Random(session)
     identity = Identity(
         worker_id=f"wrk_{state_dir.name}",
         machine_id="machine",
-        boot_id="boot",
-        session_id="session",
+        boot_id=boot,
+        session_id=session,
     )
     services = Services(
         runtime=runtime,
@@ -150,20 +199,11 @@ async def a_rig(
             name="rig",
             session_id=identity.session_id,
             machine_id="machine",
-            boot_id="boot",
+            boot_id=boot,
             version="0",
             capacity=Capacity(cpu=4, ram_mb=4096),
         ),
         gpus=[],
         draw=draw,
     )
-    rig = Rig(agent, server, runtime, services, state_dir)
-    rig.life = asyncio.create_task(agent.run())
-    try:
-        yield rig
-    finally:
-        server.away = None
-        agent.stop_now()
-        await asyncio.wait([rig.life], timeout=10)
-        rig.life.cancel()
-        services.journal.close()
+    return agent, services

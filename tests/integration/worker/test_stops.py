@@ -7,12 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from gyoza.wire.messages import Report, Reported
-from gyoza.worker.execution.labels import LABEL
-from gyoza.worker.journal import Journal
 from gyoza.worker.reporting import microseconds
 from gyoza.worker.runtime.fake_script import Append, PullScript, Say, Script
 from gyoza.worker.runtime.interface import ContainerSpec, EngineTimeout
@@ -20,7 +17,6 @@ from gyoza.worker.server_fake import Attempt
 from gyoza.worker.server_port import (
     ServerAway,
     ServerRefused,
-    SessionSuperseded,
     WorkerUnknown,
 )
 from tests.integration.worker.rig import IMAGE, Rig, a_rig, an_assignment, result_of, until
@@ -283,17 +279,6 @@ async def test_the_second_signal_stops_containers_uncharged(tmp_path: Path) -> N
         assert await rig.containers() == 0
 
 
-async def test_a_worker_that_was_superseded_ends_and_stops_its_containers(tmp_path: Path) -> None:
-    async with a_rig(tmp_path, STUBBORN) as rig:
-        await running(rig)
-        rig.server.fail_next("heartbeat", SessionSuperseded("another session"))
-        assert rig.life is not None
-        with pytest.raises(SessionSuperseded):
-            await rig.life
-
-        assert await rig.containers() == 0
-
-
 async def test_a_worker_that_the_server_forgot_registers_again_and_keeps_its_runs(
     tmp_path: Path,
 ) -> None:
@@ -356,25 +341,3 @@ async def test_a_container_that_does_not_die_makes_the_worker_unwell(tmp_path: P
 
         assert (result_of(attempt).reason, result_of(attempt).charged) == ("ENGINE_FAILURE", False)
         assert "does not die" in rig.services.health.problem
-
-
-async def test_what_an_earlier_process_left_is_removed_and_reported_lost(tmp_path: Path) -> None:
-    assignment = an_assignment()
-    journal = Journal(tmp_path)
-    journal.begin(assignment)
-    journal.close()
-    folder = tmp_path / "runs" / f"{assignment.run_id}-1-1"
-    (folder / "out").mkdir(parents=True)
-
-    async with a_rig(tmp_path, Script()) as rig:
-        labels = {f"{LABEL}managed": "1", f"{LABEL}worker": rig.services.identity.worker_id}
-        await rig.runtime.create(ContainerSpec(name="old", image=IMAGE, labels=labels))
-        attempt = Attempt(msgspec.structs.replace(assignment))
-        rig.server.attempts[(assignment.run_id, 1)] = attempt
-        await rig.server.until(attempt)
-
-        assert result_of(attempt).reason == "WORKER_LOST"
-        assert len(rig.server.registrations[0].containers) == 1
-        assert await rig.containers() == 0
-        assert not folder.exists()
-        assert rig.services.journal.unfinished == []

@@ -12,8 +12,10 @@ from typing import Any
 
 from gyoza.models import Constraints, Execution, OutputSpecs
 from gyoza.wire.messages import Assignment
+from gyoza.worker.event_lines import START
 from gyoza.worker.execution.failures import StageFailure
 from gyoza.worker.execution.outcome import OpError, Output
+from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.stop import StopOrder, StopSignal
 from gyoza.worker.execution.workdir import WorkFolder
 from gyoza.worker.reporting import AttemptReport
@@ -45,8 +47,10 @@ class ExecutionContext:
         image_info: The image found.
         handle: The container made.
         has_started: The container is about to run, or has run.
+        resumed: What an earlier process of this worker had done of it; None if it is new.
         state: The container's end.
         engine_broke: The engine went away while the container ran.
+        killed_by_others: Somebody else had the engine send the signal that ended it.
         output: What was collected.
         error: The op's own word on its failure.
         failure: The stage that could not go on.
@@ -75,6 +79,8 @@ class ExecutionContext:
     has_started: bool = False
     state: ContainerState | None = None
     engine_broke: bool = False
+    killed_by_others: bool = False
+    resumed: Resumed | None = None
     output: Output | None = None
     error: OpError | None = None
     failure: StageFailure | None = None
@@ -90,6 +96,17 @@ class ExecutionContext:
         if self.handle is None:
             raise StageFailure("WORKER_ERROR", "there is no container yet")
         return self.handle
+
+    @property
+    def image_digest(self) -> str | None:
+        """What runs: the registry's digest, else the local image id; None if it is not known."""
+        info = self.image_info
+        return None if info is None else info.repo_digest or info.id
+
+    def tell_started(self) -> None:
+        """Report that the container runs; nothing that it says itself is known before."""
+        payload = {"image_digest": self.image_digest, "gpu_uuid": self.assignment.gpu_uuid}
+        self.report.event("STARTED", "container started", payload, mark=START)
 
     @property
     def is_over(self) -> bool:

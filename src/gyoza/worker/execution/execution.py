@@ -11,10 +11,13 @@ from typing import Any
 
 from gyoza.models import Constraints, InputSpecs, OutputSpecs
 from gyoza.models import Execution as ExecutionSettings
+from gyoza.op import protocol
 from gyoza.wire.messages import Assignment, Held
+from gyoza.worker.cursors import NOTHING
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.failures import StageFailure
 from gyoza.worker.execution.pipeline import Pipeline
+from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.stop import StopKind, StopOrder
 from gyoza.worker.execution.workdir import WorkFolder
@@ -32,15 +35,22 @@ class Execution:
         services: Of the worker.
         reporter: Of the worker.
         pipeline: The stages.
+        resumed: What an earlier process had done; None if it is new.
     """
 
     def __init__(
-        self, assignment: Assignment, services: Services, reporter: Reporter, pipeline: Pipeline
+        self,
+        assignment: Assignment,
+        services: Services,
+        reporter: Reporter,
+        pipeline: Pipeline,
+        resumed: Resumed | None = None,
     ) -> None:
         self._services = services
         self._pipeline = pipeline
+        past = NOTHING if resumed is None else resumed.past
         self._report = reporter.open(
-            assignment.run_id, assignment.fence, assignment.token, self._on_stale
+            assignment.run_id, assignment.fence, assignment.token, self._on_stale, past
         )
         self.context = ExecutionContext(
             oprun_id=assignment.run_id,
@@ -63,12 +73,19 @@ class Execution:
             deadline=_deadline(assignment, services.server_ahead_us),
         )
         _read_settings(self.context)
+        if resumed is not None:
+            _take_over(self.context, resumed)
 
     @property
     def held(self) -> Held:
         """As heartbeats name it."""
         assignment = self.context.assignment
         return Held(run_id=assignment.run_id, fence=assignment.fence)
+
+    @property
+    def folder_name(self) -> str:
+        """Its folder's, among those of all runs."""
+        return self.context.folder.path.name
 
     @property
     def is_stopping(self) -> bool:
@@ -82,7 +99,7 @@ class Execution:
             self.cancel(assignment.cancel.reason, assignment.cancel.message)
         watch = asyncio.ensure_future(self._watch_deadline())
         try:
-            await self._pipeline.run(self.context)
+            await self._pipeline.run(self.context, _first_stage(self.context))
         finally:
             await end(watch)
 
@@ -116,6 +133,23 @@ class Execution:
             await self._services.clock.sleep(left.total_seconds())
             message = "the run is over its total time; raise timeouts.total_s if it may take longer"
             self.context.stop.request(StopOrder(StopKind.TOTAL_TIMEOUT, message))
+
+
+def _take_over(context: ExecutionContext, resumed: Resumed) -> None:
+    context.resumed, context.handle, context.image_info = resumed, resumed.handle, resumed.image
+    context.has_started = resumed.state.started_at is not None
+    context.engine_broke = resumed.engine_broke
+    if resumed.order is not None:
+        context.stop.request(resumed.order)
+
+
+def _first_stage(context: ExecutionContext) -> str:
+    """Where to go on; what has been done up to there is not done again."""
+    if context.resumed is None:
+        return ""
+    if context.has_started or context.resumed.state.has_ended:
+        return "follow_output"
+    return "resolve_image" if (context.folder.inner / protocol.INPUT_FILE).exists() else ""
 
 
 def _deadline(assignment: Assignment, server_ahead_us: int) -> datetime | None:

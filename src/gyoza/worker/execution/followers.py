@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import structlog
 
 from gyoza.worker import hostile_files
-from gyoza.worker.event_lines import EventsFile, Lines
+from gyoza.worker.cursors import EventMark
+from gyoza.worker.event_lines import START, EventsFile, Lines
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.outputs import over_limit_message
 from gyoza.worker.execution.services import Services
@@ -29,10 +31,18 @@ DISK_EVERY_S: Final = 1.0
 _EVENT_BYTES: Final = 256 * 1024
 _EVENT_LOOKS: Final = 4
 _EVENT_LOOKS_AT_END: Final = 32
+_LATE_FACTOR: Final = 16
 _CHUNKS_BETWEEN_TURNS: Final = 64
 _LOG_RETRY_S: Final = 0.5
 _MIB: Final = 1024 * 1024
 _log = structlog.stdlib.get_logger(__name__)
+
+
+class _Look(NamedTuple):
+    """The events of one look at the file, and the place behind them."""
+
+    events: list[OpEvent]
+    mark: EventMark
 
 
 class LogFollower:
@@ -41,8 +51,8 @@ class LogFollower:
     def __init__(self, context: ExecutionContext, services: Services) -> None:
         self._context = context
         self._services = services
-        self._intake = LogIntake(services.clock.monotonic())
-        self._since_ns: int | None = None
+        after = None if context.resumed is None else context.resumed.past.log_mark
+        self._intake = LogIntake(services.clock.monotonic(), after=after)
 
     async def follow(self) -> None:
         """Read to the end; a stream that breaks is taken up again."""
@@ -70,19 +80,18 @@ class LogFollower:
 
     async def _read(self) -> None:
         clock, runtime = self._services.clock, self._services.runtime
-        async with aclosing(runtime.logs(self._context.container, self._since_ns)) as chunks:
+        async with aclosing(runtime.logs(self._context.container, self._intake.position)) as chunks:
             count = 0
             async for chunk in chunks:
-                self._since_ns = chunk.t_ns or self._since_ns
-                self._emit(self._intake.take(chunk.stream, chunk.data, clock.monotonic()))
+                self._emit(self._intake.take(chunk, clock.monotonic()))
                 count += 1
                 if count % _CHUNKS_BETWEEN_TURNS == 0:
                     # A flood is read more slowly: it is dropped anyway, and others want turns too.
                     await clock.sleep(0.002 if self._intake.is_dropping else 0)
 
     def _emit(self, pieces: list[Piece]) -> None:
-        for stream, text in pieces:
-            self._context.report.log(stream, text)
+        for piece in pieces:
+            self._context.report.log(piece)
 
 
 class EventFollower:
@@ -91,8 +100,11 @@ class EventFollower:
     def __init__(self, context: ExecutionContext, services: Services) -> None:
         self._context = context
         self._clock = services.clock
-        self._file = EventsFile(context.folder.outer)
-        self._events = OpEvents(services.clock.monotonic())
+        after = (context.resumed and context.resumed.past.event_mark) or START
+        self._file = EventsFile(context.folder.outer, after)
+        self._events = OpEvents(
+            services.clock.monotonic(), taken=after.taken, dropped=after.dropped
+        )
 
     async def follow(self) -> None:
         """Read until cancelled."""
@@ -109,22 +121,42 @@ class EventFollower:
         """Let go of the file, whatever was read; may be called twice."""
         self._file.close()
 
-    async def _pass_on(self, read: Callable[[], list[OpEvent]]) -> None:
+    async def _pass_on(self, read: Callable[[], list[_Look]]) -> None:
         # Parsed in the thread, too: an op may write lines faster than anyone can read them.
-        for event in await asyncio.to_thread(read):
-            self._context.report.event(event.type, event.msg, event.payload)
+        for look in await asyncio.to_thread(read):
+            self._report(look)
 
-    def _read(self, looks: int = _EVENT_LOOKS) -> list[OpEvent]:
+    def _report(self, look: _Look) -> None:
+        # Progress joins whatever is sent next, the rest travels as one: its place is behind it all.
+        last = max((n for n, each in enumerate(look.events) if each.type != "PROGRESS"), default=-1)
+        for number, event in enumerate(look.events):
+            self._context.report.event(
+                event.type,
+                event.msg,
+                event.payload,
+                mark=look.mark,
+                may_end=number >= last,
+            )
+
+    def _read(self, looks: int = _EVENT_LOOKS) -> list[_Look]:
         # Little at a time: a short line costs twenty times its size in memory.
-        return [event for _ in range(looks) for event in self._taken(self._file.read(_EVENT_BYTES))]
+        return [self._taken(self._file.read(_EVENT_BYTES)) for _ in range(looks)]
 
-    def _read_rest(self) -> list[OpEvent]:
-        found = self._read(_EVENT_LOOKS_AT_END)
-        return [*found, *self._taken(self._file.finish(0)), *self._events.finish()]
+    def _read_rest(self) -> list[_Look]:
+        # Whoever ended without us may have written for hours.
+        is_late = self._context.resumed is not None
+        found = self._read(_EVENT_LOOKS_AT_END * (_LATE_FACTOR if is_late else 1))
+        found.append(self._taken(self._file.finish(0)))
+        mark = self._events.finish()
+        return [*found, self._look(mark)]
 
-    def _taken(self, lines: Lines) -> list[OpEvent]:
-        notes = [OpEvent("ERROR", note) for note in lines.notes]
-        return [*self._events.take(lines.lines, self._clock.monotonic()), *notes]
+    def _taken(self, lines: Lines) -> _Look:
+        events = self._events.take(lines.lines, self._clock.monotonic())
+        return self._look([*events, *(OpEvent("ERROR", note) for note in lines.notes)])
+
+    def _look(self, events: list[OpEvent]) -> _Look:
+        mark = replace(self._file.mark, taken=self._events.taken, dropped=self._events.dropped)
+        return _Look(events, mark)
 
 
 async def watch_disk(context: ExecutionContext, services: Services) -> None:

@@ -11,17 +11,23 @@
 | exit 0, no outputs though declared | FAILED `OUTPUT_MISSING` | yes | no |
 | exit 0, outputs not as declared | FAILED `OUTPUT_INVALID` | yes | no |
 | other exit, memory flag | FAILED `OOM` | yes | yes |
-| 137 or 143, the engine broke meanwhile | FAILED `ENGINE_FAILURE` | no | yes |
+| 137, 143 or 255, the engine broke meanwhile | FAILED `ENGINE_FAILURE` | no | yes |
+| ended by a signal that others had the engine send | FAILED `ENGINE_FAILURE` | no | yes |
+| 126 or 127, the init could not run the program | FAILED `START_FAILED` | yes | no |
 | exit 65 | FAILED `BAD_INPUT` | yes | no |
 | exit 75 | FAILED `TRY_AGAIN` | no | yes |
 | other exit | FAILED `USER_ERROR` | yes | unless `error.json` says no |
 
 The memory flag alone proves nothing (it is also set when only a child was killed), and 137 alone
-proves nothing (it is any SIGKILL): only the flag with a non-zero exit is OOM.
+proves nothing (it is any SIGKILL): only the flag with a non-zero exit is OOM. A kill that no order
+of ours explains is the machinery's only where the engine says so: it was restarted, or somebody had
+it send the signal (`docker kill`, `docker stop`). Otherwise it is the op's own: most often a child
+that it killed itself, or a shell that passes on how its last command ended.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -34,7 +40,10 @@ from gyoza.worker.runtime.interface import ContainerState
 
 MAX_MESSAGE_CHARS: Final = 2000
 MAX_TAIL_CHARS: Final = 4000
-_KILLED: Final = (137, 143)
+# 255 is what an engine writes down for a container that it found dead at its own start.
+_KILLED: Final = (137, 143, 255)
+_NOT_RUN: Final = (126, 127)
+_INIT_FAILED: Final = re.compile(r"^\[FATAL tini \(\d+\)\] exec (.+ failed: .+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class Evidence:
         failure: The stage that could not go on, if one could not.
         state: The container's end; None when it never ran or is lost.
         engine_broke: The connection to the engine was lost while the container ran.
+        killed_by_others: The engine sent the signal it ended by, and not for us.
         declares_outputs: The op says which outputs it has.
         output: What was collected; None when nothing was, since it did not exit 0.
         error: The op's `error.json`, if it left one.
@@ -92,6 +102,7 @@ class Evidence:
     failure: StageFailure | None = None
     state: ContainerState | None = None
     engine_broke: bool = False
+    killed_by_others: bool = False
     declares_outputs: bool = False
     output: Output | None = None
     error: OpError | None = None
@@ -163,7 +174,8 @@ def _exited(evidence: Evidence) -> _Verdict | None:
         return _Verdict("ENGINE_FAILURE", f"the container is lost: {words}", charged=False)
     if state.exit_code == protocol.EXIT_OK:
         return _without_outputs(evidence)
-    return _machinery_killed(evidence, state.exit_code) or _by_code(evidence, state.exit_code)
+    code = state.exit_code
+    return _machinery_killed(evidence, code) or _not_run(evidence, code) or _by_code(evidence, code)
 
 
 def _without_outputs(evidence: Evidence) -> _Verdict | None:
@@ -185,7 +197,19 @@ def _machinery_killed(evidence: Evidence, exit_code: int) -> _Verdict | None:
     if evidence.engine_broke and exit_code in _KILLED:
         message = f"the engine restarted and took the container with it (exit code {exit_code})"
         return _Verdict("ENGINE_FAILURE", message, charged=False)
+    if evidence.killed_by_others:
+        message = f"somebody ended the container through the engine (exit code {exit_code})"
+        return _Verdict("ENGINE_FAILURE", message, charged=False)
     return None
+
+
+def _not_run(evidence: Evidence, exit_code: int) -> _Verdict | None:
+    # The engine starts its init, and only that finds out that there is no such program.
+    found = _INIT_FAILED.search(evidence.log_tail) if exit_code in _NOT_RUN else None
+    if found is None:
+        return None
+    message = f"the op's program could not be run: {found[1]}; is its command right?"
+    return _Verdict("START_FAILED", message, retryable=False)
 
 
 def _by_code(evidence: Evidence, exit_code: int) -> _Verdict:
@@ -243,8 +267,9 @@ def _record(evidence: Evidence) -> dict[str, Any]:
         record |= {"stage": failure.stage, "detail": _short(failure.detail)}
     if evidence.stop is not None:
         record["stopped_for"] = evidence.stop.kind.name
-    if evidence.engine_broke:
-        record["engine_broke"] = True
+    record |= {
+        name: True for name in ("engine_broke", "killed_by_others") if getattr(evidence, name)
+    }
     if error is not None:
         record["error"] = {"type": error.type, "message": error.message, "details": error.details}
     if evidence.log_tail and (state is None or state.exit_code != protocol.EXIT_OK):

@@ -6,6 +6,7 @@
                                               |
                                      report_result -> clean_up        (always)
 
+An attempt taken over from an earlier process of this worker begins at the stage it had reached.
 Each stage is idempotent. `enter` does its work; `exit` lets go of what the stage holds in this
 process (descriptors, locks, tasks), in reverse order, however the attempt went. What is left on the
 machine goes in `clean_up`, and only after the result was acknowledged. A failure names its stage;
@@ -66,10 +67,18 @@ class Pipeline:
     def __init__(self, stages: Sequence[Stage]) -> None:
         self._stages = tuple(stages)
 
-    async def run(self, context: ExecutionContext) -> None:
-        """Carry an attempt through; never raises for anything that happens to the attempt."""
+    async def run(self, context: ExecutionContext, begin_at: str = "") -> None:
+        """Carry an attempt through; never raises for anything that happens to the attempt.
+
+        Args:
+            context: The attempt.
+            begin_at: Name of the stage to begin at, for an attempt that an earlier process has
+                begun; "" for the first.
+        """
+        names = [stage.name for stage in self._stages]
+        first = names.index(begin_at) if begin_at else 0
         async with AsyncExitStack() as unwinding:
-            for stage in self._stages:
+            for stage in self._stages[first:]:
                 if stage.is_interruptible:
                     _heed(context)
                 if stage.is_always_entered or not context.is_over:

@@ -7,8 +7,10 @@ result in `outcome`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class StopKind(Enum):
@@ -49,6 +51,19 @@ class StopOrder:
     def is_at_once(self) -> bool:
         """The container is killed without being asked to end first."""
         return self.kind in _AT_ONCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, for the journal."""
+        return {"kind": self.kind.name, "message": self.message}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StopOrder:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError: There is no such kind of order, or a member is missing.
+        """
+        return cls(StopKind[data["kind"]], data["message"])
 
 
 class StopSignal:

@@ -19,6 +19,8 @@ from gyoza.op import protocol
 from gyoza.wire import strict_json
 
 RUNS: Final = "runs"
+CONTAINER_PREFIX: Final = "gyoza-"
+"""A container is named as its folder is, with this before it."""
 _HOSTS: Final = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
 
 

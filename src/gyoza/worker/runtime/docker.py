@@ -32,8 +32,9 @@ from gyoza.worker.runtime.docker_answers import (
     container_state,
     engine_info,
     image_info,
+    signal_of,
 )
-from gyoza.worker.runtime.docker_host import nofile_limit
+from gyoza.worker.runtime.docker_host import engine_process, nofile_limit
 from gyoza.worker.runtime.docker_logs import LogCursor, LogDecoder, since_parameter
 from gyoza.worker.runtime.docker_spec import create_body, refuse_engine_socket
 from gyoza.worker.runtime.interface import (
@@ -45,6 +46,7 @@ from gyoza.worker.runtime.interface import (
     ImageInfo,
     ImageNotFound,
     LogChunk,
+    LogPosition,
     ManagedContainer,
     NameConflict,
     PullProgress,
@@ -106,7 +108,8 @@ class DockerRuntime:
         self._nofile = None  # it may have been restarted with other rights
         async with _asking("identify the engine", self._timeouts.inspect_s):
             info = await self._docker.system.info()
-            return engine_info(info, await self._docker.version())
+            process = await asyncio.to_thread(engine_process, self._socket)
+            return engine_info(info, await self._docker.version(), process)
 
     async def find_image(self, ref: str) -> ImageInfo | None:
         """See `ContainerRuntime.find_image`."""
@@ -209,16 +212,33 @@ class DockerRuntime:
                 if error.status != HTTPStatus.CONFLICT:  # conflict: it does not run (any more)
                     raise
 
+    async def signals_seen(self, handle: ContainerHandle, state: ContainerState) -> frozenset[int]:
+        """See `ContainerRuntime.signals_seen`. The engine remembers its last 256 events."""
+        if state.started_at is None or state.finished_at is None:
+            return frozenset()
+        params = {
+            "since": str(int(state.started_at.timestamp())),
+            # A moment to come would make the engine wait for it: it is at most a second away.
+            "until": str(int(state.finished_at.timestamp()) + 1),
+            "filters": json.dumps({"container": [handle.id], "event": ["kill"]}),
+        }
+        verb = f"ask who ended {handle.name}"
+        async with (
+            _asking(verb, self._timeouts.inspect_s),
+            self._stream("GET", "events", params, verb) as answer,
+        ):
+            return frozenset([signal_of(json.loads(line)) async for line in answer.content])
+
     async def kill(self, handle: ContainerHandle) -> None:
         """See `ContainerRuntime.kill`."""
         await self.signal(handle, "SIGKILL")
 
     async def logs(
-        self, handle: ContainerHandle, since_ns: int | None = None
+        self, handle: ContainerHandle, after: LogPosition | None = None
     ) -> AsyncGenerator[LogChunk, None]:
         """See `ContainerRuntime.logs`."""
-        cursor = LogCursor(since_ns)
-        async with aclosing(self._log_parts(handle, since_ns, cursor, follow=True)) as live:
+        cursor = LogCursor(after)
+        async with aclosing(self._log_parts(handle, cursor.rewind(), cursor, follow=True)) as live:
             async for chunk in live:
                 yield chunk
         # Docker (20.10 at least) ends the stream it follows before it has sent what the container

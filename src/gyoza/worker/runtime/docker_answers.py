@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from signal import Signals
 from typing import Any, Final, cast, get_args
 
 from gyoza.worker.runtime.docker_spec import MEBIBYTE
@@ -62,8 +63,16 @@ def image_info(ref: str, answer: Mapping[str, Any]) -> ImageInfo:
     )
 
 
-def engine_info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineInfo:
-    """`GET /info` and `GET /version` together."""
+def signal_of(event: Mapping[str, Any]) -> int:
+    """The signal of a `kill` event of `GET /events`."""
+    text = str(event["Actor"]["Attributes"]["signal"])
+    return int(text) if text.isdecimal() else int(Signals[text.upper()])
+
+
+def engine_info(
+    info: Mapping[str, Any], version: Mapping[str, Any], process: str = ""
+) -> EngineInfo:
+    """`GET /info` and `GET /version` together, and the process that answered them."""
     runtimes = tuple(sorted(info.get("Runtimes") or {}))
     return EngineInfo(
         engine_id=info["ID"],
@@ -76,6 +85,7 @@ def engine_info(info: Mapping[str, Any], version: Mapping[str, Any]) -> EngineIn
         runtimes=runtimes,
         security_options=tuple(info.get("SecurityOptions") or ()),
         is_live_restore=bool(info.get("LiveRestoreEnabled")),
+        process=process,
         capabilities=Capabilities(
             gpus="nvidia" in runtimes or bool(info.get("CDISpecDirs")),
             memory_limit=bool(info.get("MemoryLimit")),

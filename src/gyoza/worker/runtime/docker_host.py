@@ -36,6 +36,20 @@ def nofile_limit(socket: str) -> int:
         return NOFILE
 
 
+def engine_process(socket: str) -> str:
+    """Name the engine's process so that its successor has another name; "" if it is not known.
+
+    Behind a socket that systemd listens on, it is systemd's own: then a restart does not show.
+    """
+    try:
+        pid = _peer_pid(socket)
+        # proc(5): the name, in brackets, may hold anything; the start is the 22nd field of all.
+        started = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+    return f"{pid}@{started}"
+
+
 def affordable_nofile(limits: str, status: str) -> int:
     """The same from the texts of `/proc/PID/limits` and `/proc/PID/status` (proc(5))."""
     effective = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)

@@ -9,16 +9,22 @@ never more than one header and one timestamp.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from gyoza.worker.runtime.interface import LogChunk, RuntimeFault, StreamName
+from gyoza.worker.runtime.interface import (
+    LogChunk,
+    LogPosition,
+    RuntimeFault,
+    StreamName,
+    StreamPosition,
+)
 
 HEADER_BYTES: Final = 8
 LONGEST_TIMESTAMP: Final = len("2006-01-02T15:04:05.000000000+07:00 ")
 STREAMS: Final[dict[int, StreamName]] = {1: "stdout", 2: "stderr"}
+_STREAM_NAMES: Final[tuple[StreamName, ...]] = ("stdout", "stderr")
 ENGINE_ERROR: Final = 3
 """Not the container speaks but the engine, which cannot read its own log files."""
 
@@ -103,57 +109,39 @@ class LogDecoder:
         return stop
 
 
-@dataclass(slots=True)
-class _Reached:
-    """How far one stream was read: a time, the bytes of that time, and how they ended."""
-
-    t_ns: int
-    size: int
-    ends_line: bool
-
-
 class LogCursor:
     """How far a log was read, so that it can be read again from there, to the byte.
 
-    A time alone is no position: all pieces of a long line carry the time of its first, and the
-    two streams may be out of order by the microseconds between the engine's two readers.
-
     Args:
-        since_ns: Chunks of this time and earlier are not wanted; None wants all.
+        position: Where an earlier reading got; None for the beginning.
     """
 
-    __slots__ = ("_after_ns", "_reached", "_repeated")
+    __slots__ = ("_repeated", "position")
 
-    def __init__(self, since_ns: int | None = None) -> None:
-        self._after_ns = -1 if since_ns is None else since_ns
-        self._reached: dict[StreamName, _Reached] = {}
-        self._repeated: dict[StreamName, _Reached] = {}
+    def __init__(self, position: LogPosition | None = None) -> None:
+        self.position = position or LogPosition()
+        self._repeated: dict[StreamName, StreamPosition] = {}
+        self.rewind()
 
     def take(self, chunk: LogChunk) -> LogChunk | None:
         """`chunk`, or what of it is new, or None."""
-        t_ns = chunk.t_ns or 0
-        if t_ns <= self._after_ns:  # the engine's own `since` includes the moment itself
-            return None
-        fresh = self._fresh(chunk, t_ns)
+        fresh = self._fresh(chunk, chunk.t_ns or 0)
         if not fresh:
             return None
-        self._note(chunk.stream, fresh, t_ns)
-        return LogChunk(chunk.stream, fresh, chunk.t_ns)
+        new = LogChunk(chunk.stream, fresh, chunk.t_ns)
+        self.position = self.position.after(new)
+        return new
 
     def _fresh(self, chunk: LogChunk, t_ns: int) -> bytes:
         repeated = self._repeated.get(chunk.stream)
         if repeated is None or t_ns > repeated.t_ns:
             return chunk.data
-        if t_ns < repeated.t_ns:
+        if t_ns < repeated.t_ns:  # the engine's own `since` goes back further
             return b""
         fresh = chunk.data[repeated.size :]
-        repeated.size = max(repeated.size - len(chunk.data), 0)
+        left = max(repeated.size - len(chunk.data), 0)
+        self._repeated[chunk.stream] = repeated._replace(size=left)
         return fresh
-
-    def _note(self, stream: StreamName, data: bytes, t_ns: int) -> None:
-        reached = self._reached.get(stream)
-        before = reached.size if reached is not None and reached.t_ns == t_ns else 0
-        self._reached[stream] = _Reached(t_ns, before + len(data), data.endswith(b"\n"))
 
     def rewind(self) -> int | None:
         """Prepare for the same log once more.
@@ -161,11 +149,13 @@ class LogCursor:
         Returns:
             The time from which on to read it: nothing new lies before. None: from the beginning.
         """
-        self._repeated = {stream: replace(reached) for stream, reached in self._reached.items()}
-        if not self._reached:
-            return None if self._after_ns < 0 else self._after_ns
-        unfinished = [reached.t_ns for reached in self._reached.values() if not reached.ends_line]
-        latest = max(reached.t_ns for reached in self._reached.values())
+        streams = zip(_STREAM_NAMES, self.position, strict=True)
+        self._repeated = {name: reached for name, reached in streams if reached is not None}
+        reached = self._repeated.values()
+        if not reached:
+            return None
+        unfinished = [each.t_ns for each in reached if not each.ends_line]
+        latest = max(each.t_ns for each in reached)
         return max(min([latest - OUT_OF_ORDER_NS, *unfinished]), 0)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from hashlib import sha256
+from signal import Signals
 from typing import Final, final
 
 from gyoza.worker.clock import Clock
@@ -23,6 +24,7 @@ from gyoza.worker.runtime.interface import (
     ImageInfo,
     ImageNotFound,
     LogChunk,
+    LogPosition,
     ManagedContainer,
     NameConflict,
     OutOfResources,
@@ -66,6 +68,7 @@ class FakeRuntime:
         self._names: dict[str, str] = {}
         self._made = 0
         self._faults: dict[str, list[RuntimeFault]] = {}
+        self._signals: dict[str, set[int]] = {}
 
     def fail_next(self, verb: str, *faults: RuntimeFault) -> None:
         """Let the next calls of `verb`, a method's name, do nothing but raise `faults` in order."""
@@ -163,23 +166,31 @@ class FakeRuntime:
             container.end_by_signal(EXIT_SIGTERM)
         elif signal == "SIGKILL":
             container.end_by_signal(EXIT_SIGKILL)
+        self._signals.setdefault(handle.id, set()).add(Signals[signal])
+
+    async def signals_seen(self, handle: ContainerHandle, state: ContainerState) -> frozenset[int]:
+        """See `ContainerRuntime.signals_seen`."""
+        self._meet_fault("signals_seen")
+        return frozenset(self._signals.get(handle.id, ()))
 
     async def kill(self, handle: ContainerHandle) -> None:
         """See `ContainerRuntime.kill`."""
         self._meet_fault("kill")
         self._get(handle).end_by_signal(EXIT_SIGKILL)
+        self._signals.setdefault(handle.id, set()).add(Signals.SIGKILL)
 
     async def logs(
-        self, handle: ContainerHandle, since_ns: int | None = None
+        self, handle: ContainerHandle, after: LogPosition | None = None
     ) -> AsyncGenerator[LogChunk, None]:
         """See `ContainerRuntime.logs`."""
         self._meet_fault("logs")
         container = self._get(handle)
-        after_ns, seen = -1 if since_ns is None else since_ns, 0
+        seen, reached = 0, after or LogPosition()
         while True:
             for chunk in container.log[seen:]:
                 seen += 1
-                if chunk.t_ns is None or chunk.t_ns > after_ns:
+                before = getattr(reached, chunk.stream)
+                if before is None or (chunk.t_ns or 0) > before.t_ns:
                     yield chunk
             if seen == len(container.log):
                 if container.state.status != "running" or container.is_removed:

@@ -7,10 +7,10 @@ knows an engine, and what an exit code means for a run is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Literal, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 StreamName = Literal["stdout", "stderr"]
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -144,6 +144,54 @@ class LogChunk:
     t_ns: int | None = None
 
 
+class StreamPosition(NamedTuple):
+    """How far one stream of a container was read.
+
+    Attributes:
+        t_ns: The time of the last bytes read.
+        size: How many bytes of that very time were read.
+        ends_line: They ended a line; if not, more of the same time may follow at any moment.
+    """
+
+    t_ns: int
+    size: int
+    ends_line: bool
+
+
+class LogPosition(NamedTuple):
+    """How far a container's output was read, to the byte; None for a stream not heard yet.
+
+    A time alone is no position: all pieces of a long line carry the time of its first, and the
+    streams may be out of order by the microseconds between the engine's two readers.
+    """
+
+    stdout: StreamPosition | None = None
+    stderr: StreamPosition | None = None
+
+    def after(self, chunk: LogChunk) -> LogPosition:
+        """The position behind the next chunk."""
+        t_ns = chunk.t_ns or 0
+        before = getattr(self, chunk.stream)
+        size = len(chunk.data) + (before.size if before and before.t_ns == t_ns else 0)
+        reached = StreamPosition(t_ns, size, chunk.data.endswith(b"\n"))
+        if chunk.stream == "stdout":
+            return LogPosition(reached, self.stderr)
+        return LogPosition(self.stdout, reached)
+
+    def to_list(self) -> list[list[Any] | None]:
+        """As plain JSON values, for the journal."""
+        return [None if each is None else list(each) for each in self]
+
+    @classmethod
+    def from_list(cls, data: Sequence[Sequence[Any] | None]) -> Self:
+        """The inverse of `to_list`.
+
+        Raises:
+            TypeError: `data` is nothing of the kind.
+        """
+        return cls(*(None if each is None else StreamPosition(*each) for each in data))
+
+
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
     """An image on this machine.
@@ -157,6 +205,19 @@ class ImageInfo:
     id: str
     repo_digest: str | None
     size_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values, for the journal."""
+        return {"id": self.id, "repo_digest": self.repo_digest, "size_bytes": self.size_bytes}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError: A member is missing.
+        """
+        return cls(data["id"], data["repo_digest"], data["size_bytes"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +271,7 @@ class EngineInfo:
         runtimes: Names of the low-level runtimes it knows.
         security_options: Such as `name=seccomp,profile=default`.
         is_live_restore: Containers outlive a restart of the engine.
+        process: Names the very process that answered, so that a restart shows; "" if unknown.
         capabilities: What it can do.
     """
 
@@ -223,6 +285,7 @@ class EngineInfo:
     runtimes: tuple[str, ...] = ()
     security_options: tuple[str, ...] = ()
     is_live_restore: bool = False
+    process: str = ""
     capabilities: Capabilities = field(default_factory=Capabilities)
 
 
@@ -389,6 +452,18 @@ class ContainerRuntime(Protocol):
         """
         ...
 
+    async def signals_seen(self, handle: ContainerHandle, state: ContainerState) -> frozenset[int]:
+        """Numbers of the signals that the engine was asked to send to an ended container.
+
+        By us or by anybody else: `docker kill` and `docker stop` show here, what a process of the
+        machine sends directly does not. An engine forgets: none known proves nothing.
+
+        Args:
+            handle: Also of a container that has been removed since.
+            state: Its end; the time between start and end is looked at.
+        """
+        ...
+
     async def signal(self, handle: ContainerHandle, signal: str) -> None:
         """Send a signal such as `SIGTERM` to the main process; nothing happens if it has ended.
 
@@ -406,7 +481,7 @@ class ContainerRuntime(Protocol):
         ...
 
     def logs(
-        self, handle: ContainerHandle, since_ns: int | None = None
+        self, handle: ContainerHandle, after: LogPosition | None = None
     ) -> AsyncGenerator[LogChunk, None]:
         """What the container writes, from the beginning, until it has ended.
 
@@ -415,12 +490,11 @@ class ContainerRuntime(Protocol):
 
         Args:
             handle: Whose output.
-            since_ns: The `t_ns` of the last chunk already read; only what came strictly later
-                follows. The rest of a line longer than 16 KiB that had begun by then is left out.
+            after: Where an earlier reading got; only what lies behind it follows, to the byte.
 
         Raises:
             ContainerGone: There is no such container.
-            EngineUnavailable: The stream broke; take it up again with `since_ns`.
+            EngineUnavailable: The stream broke; take it up again with `after`.
         """
         ...
 

@@ -16,7 +16,13 @@ from gyoza.worker.runtime.docker_logs import (
     nanoseconds,
     since_parameter,
 )
-from gyoza.worker.runtime.interface import LogChunk, RuntimeFault, StreamName
+from gyoza.worker.runtime.interface import (
+    LogChunk,
+    LogPosition,
+    RuntimeFault,
+    StreamName,
+    StreamPosition,
+)
 
 STREAM_NUMBERS: dict[StreamName, int] = {"stdout": 1, "stderr": 2}
 SECOND = 1_000_000_000
@@ -132,19 +138,20 @@ def taken(cursor: LogCursor, chunks: list[LogChunk]) -> list[LogChunk]:
     return [fresh for chunk in chunks if (fresh := cursor.take(chunk)) is not None]
 
 
-def test_chunks_up_to_the_moment_already_read_are_not_repeated() -> None:
+def test_what_was_read_up_to_a_position_is_not_repeated() -> None:
     chunks = [LogChunk("stdout", b"old\n", 5), LogChunk("stdout", b"new\n", 6)]
 
-    assert taken(LogCursor(since_ns=5), chunks) == chunks[1:]
+    assert taken(LogCursor(LogPosition().after(chunks[0])), chunks) == chunks[1:]
 
 
 @given(
     said=st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(1, 9)), max_size=20),
     read=st.integers(0, 20),
     cut=st.integers(0, 9),
+    readers=st.integers(1, 2),
 )
 def test_a_log_read_again_after_a_broken_reading_is_whole(
-    said: list[tuple[StreamName, int]], read: int, cut: int
+    said: list[tuple[StreamName, int]], read: int, cut: int, readers: int
 ) -> None:
     # Pieces of one line share a time: every second piece here continues the one before.
     log = [
@@ -158,6 +165,8 @@ def test_a_log_read_again_after_a_broken_reading_is_whole(
     cursor = LogCursor()
 
     first = taken(cursor, broken)
+    if readers > 1:
+        cursor = LogCursor(LogPosition.from_list(cursor.position.to_list()))
     since = cursor.rewind()
     second = taken(cursor, [chunk for chunk in log if since is None or (chunk.t_ns or 0) >= since])
 
@@ -184,4 +193,4 @@ def test_reading_again_after_whole_lines_goes_back_a_moment_only() -> None:
 
 def test_reading_again_when_nothing_came_begins_as_before() -> None:
     assert LogCursor().rewind() is None
-    assert LogCursor(since_ns=7).rewind() == 7
+    assert LogCursor(LogPosition(StreamPosition(7, 1, ends_line=False))).rewind() == 0

@@ -7,6 +7,7 @@ after this stage begins before the container is confirmed dead.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -17,17 +18,22 @@ from gyoza.op import protocol
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.failures import StageFailure
 from gyoza.worker.execution.followers import EventFollower, LogFollower, watch_disk
+from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.stop import StopKind, StopOrder
+from gyoza.worker.logs import Piece
 from gyoza.worker.runtime.interface import ContainerGone, ContainerState, RuntimeFault
 from gyoza.worker.waiting import Backoff, end, first_of
 
 PHASE: Final = "STOPPING"
 LOG_PATIENCE_S: Final = 2.0
+LATE_LOG_PATIENCE_S: Final = 60.0
 UNKILLABLE_AFTER_S: Final = 120.0
 KILL_AGAIN_EVERY_S: Final = 10.0
 ENGINE_PATIENCE_S: Final = 600.0
 ENGINE_WELL_AFTER_S: Final = 30.0
+_BY_SIGNAL: Final = 128
+_MAY_BE_MISSING: Final = "may be missing: the worker was started again and has lost its journal"
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -47,6 +53,8 @@ class FollowOutput:
 
     async def enter(self, context: ExecutionContext) -> None:
         """See `Stage.enter`."""
+        if context.resumed is not None:
+            await self._go_on(context, context.resumed)
         logs = LogFollower(context, self._services)
         events = EventFollower(context, self._services)
         reading = asyncio.ensure_future(logs.follow())
@@ -59,17 +67,33 @@ class FollowOutput:
             state = await self._end_of(context)
             context.state, context.exit_code = state, state.exit_code
             await end(*beside)
+            context.killed_by_others = await self._was_killed_by_others(context, state)
             await events.finish()
-            await first_of(asyncio.wait([reading]), self._services.clock.sleep(LOG_PATIENCE_S))
+            await first_of(
+                asyncio.wait([reading]), self._services.clock.sleep(_patience_s(context))
+            )
             logs.finish(is_whole=reading.done())
         finally:
             await end(reading, *beside)
             events.close()
 
+    async def _go_on(self, context: ExecutionContext, resumed: Resumed) -> None:
+        """Say what could not be read on, and what could not be said any more."""
+        if resumed.past.event_mark is None and resumed.state.started_at is not None:
+            context.tell_started()
+        if resumed.lost_events:
+            context.report.event("INFO", f"events up to {_now(self._services)} {_MAY_BE_MISSING}")
+        if resumed.lost_logs:
+            words = f"[gyoza: output up to {_now(self._services)} {_MAY_BE_MISSING}]\n"
+            context.report.log(Piece("system", words))
+
     async def exit(self, context: ExecutionContext) -> None:
         """See `Stage.exit`: `enter` lets go of everything itself."""
 
     async def _end_of(self, context: ExecutionContext) -> ContainerState:
+        if context.resumed is not None and _had_ended(context):
+            context.carried_out = context.resumed.order
+            return await self._wait(context)
         waiting = asyncio.ensure_future(self._wait(context))
         try:
             await first_of(asyncio.wait([waiting]), context.stop.requested.wait())
@@ -99,17 +123,34 @@ class FollowOutput:
                     raise StageFailure("ENGINE_FAILURE", f"the engine is lost: {fault}") from fault
                 await clock.sleep(backoff.next_s())
 
+    async def _was_killed_by_others(self, context: ExecutionContext, state: ContainerState) -> bool:
+        """Whether somebody had the engine send the signal it ended by, without an order of ours."""
+        code = state.exit_code or 0
+        if code <= _BY_SIGNAL or context.carried_out is not None or state.oom_killed:
+            return False
+        with contextlib.suppress(RuntimeFault):
+            seen = await self._services.runtime.signals_seen(context.container, state)
+            return code - _BY_SIGNAL in seen
+        return False
+
     async def _watch_time(self, context: ExecutionContext) -> None:
         run_s = context.settings.timeouts.run_s
-        if run_s is not None:
-            await self._services.clock.sleep(run_s)
+        if run_s is not None and not _had_ended(context):
+            await self._services.clock.sleep(run_s - self._ran_before_s(context))
             message = f"the op ran for longer than {run_s:g} s; raise timeouts.run_s if it may"
             context.stop.request(StopOrder(StopKind.RUN_TIMEOUT, message))
+
+    def _ran_before_s(self, context: ExecutionContext) -> float:
+        # By the wall clock, the only one that engine, earlier process and this one share.
+        if context.resumed is None or context.resumed.state.started_at is None:
+            return 0.0
+        return (self._services.clock.now() - context.resumed.state.started_at).total_seconds()
 
     async def _stop(
         self, context: ExecutionContext, waiting: asyncio.Future[ContainerState]
     ) -> None:
         context.report.phase(PHASE)
+        self._note_order(context)
         if not context.stop.at_once.is_set():
             await self._ask(context)
             await first_of(
@@ -120,6 +161,13 @@ class FollowOutput:
         if not waiting.done():
             await self._kill(context, waiting)
         context.carried_out = context.stop.order
+
+    def _note_order(self, context: ExecutionContext) -> None:
+        # Before it is carried out: a successor must know why the container has ended.
+        order = context.stop.order
+        if order is not None:
+            run_id, fence = context.assignment.run_id, context.assignment.fence
+            self._services.journal.stopping(run_id, fence, order.to_dict())
 
     async def _ask(self, context: ExecutionContext) -> None:
         """Tell the op why and until when, then that it shall end."""
@@ -144,6 +192,7 @@ class FollowOutput:
     async def _kill(
         self, context: ExecutionContext, waiting: asyncio.Future[ContainerState]
     ) -> None:
+        self._note_order(context)
         clock = self._services.clock
         began_s = clock.monotonic()
         while not waiting.done():
@@ -165,6 +214,19 @@ class FollowOutput:
         return StageFailure(
             "ENGINE_FAILURE", f"container {name} is alive {after_s:g} s after SIGKILL"
         )
+
+
+def _patience_s(context: ExecutionContext) -> float:
+    return LATE_LOG_PATIENCE_S if _had_ended(context) else LOG_PATIENCE_S
+
+
+def _had_ended(context: ExecutionContext) -> bool:
+    """The container was dead already when this process found it."""
+    return context.resumed is not None and context.resumed.state.has_ended
+
+
+def _now(services: Services) -> str:
+    return format_time(services.clock.now())
 
 
 def _grace_s(context: ExecutionContext) -> float:

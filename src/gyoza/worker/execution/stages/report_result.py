@@ -54,18 +54,18 @@ class ReportResult:
         """See `Stage.exit`: nothing is held."""
 
     def _evidence(self, context: ExecutionContext) -> Evidence:
-        info = context.image_info
         return Evidence(
             finished_at_us=microseconds(self._services.clock.now()),
             stop=context.carried_out,
             failure=context.failure,
             state=context.state,
             engine_broke=context.engine_broke,
+            killed_by_others=context.killed_by_others,
             declares_outputs=bool(context.output_specs.specs),
             output=context.output,
             error=context.error,
             log_tail="".join(context.logs),
-            image_digest=None if info is None else info.repo_digest or info.id,
+            image_digest=context.image_digest,
         )
 
     async def _release(self, context: ExecutionContext) -> None:

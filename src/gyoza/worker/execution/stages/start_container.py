@@ -11,14 +11,16 @@ from gyoza.models.timestamps import format_time
 from gyoza.op import protocol
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.dev_sources import source_mounts
+from gyoza.worker.execution.failures import StageFailure
 from gyoza.worker.execution.labels import labels
 from gyoza.worker.execution.services import Services
-from gyoza.worker.execution.workdir import WorkFolder
+from gyoza.worker.execution.workdir import CONTAINER_PREFIX, WorkFolder
 from gyoza.worker.runtime.interface import (
     ContainerHandle,
     ContainerSpec,
     EngineTimeout,
     EngineUnavailable,
+    ImageNotFound,
     Mount,
     RuntimeFault,
 )
@@ -48,18 +50,20 @@ class StartContainer:
         async with self._services.starting:
             await asyncio.to_thread(self._describe, context)
             context.handle = await self._create(self._spec(context))
-            assignment = context.assignment
-            self._services.journal.created(
-                assignment.run_id, assignment.fence, context.handle.to_dict()
-            )
+            self._note(context, context.handle)
             if context.stop.requested.is_set():
                 return
             context.has_started = True
             await self._start_or_undo(context.handle)
-        context.report.event("STARTED", "container started", _started(context))
+        context.tell_started()
 
     async def exit(self, context: ExecutionContext) -> None:
         """See `Stage.exit`: the container stays for `clean_up`, nothing else is held."""
+
+    def _note(self, context: ExecutionContext, handle: ContainerHandle) -> None:
+        run_id, fence = context.assignment.run_id, context.assignment.fence
+        image = None if context.image_info is None else context.image_info.to_dict()
+        self._services.journal.created(run_id, fence, handle.to_dict(), image)
 
     async def _create(self, spec: ContainerSpec) -> ContainerHandle:
         # Not to be cut off in between: clean-up must find what the engine has made.
@@ -72,14 +76,23 @@ class StartContainer:
         except (EngineTimeout, EngineUnavailable):
             # It may have been made; asking once more for the same name finds it.
             return await runtime.create(spec)
+        except ImageNotFound as fault:
+            # It was there a moment ago, so this is nothing that the op's author has done.
+            raise StageFailure(
+                "ENGINE_FAILURE",
+                f"image {spec.image} was removed from this machine just before it was to be used; "
+                "does something prune images here?",
+                detail=fault.detail,
+            ) from fault
 
     async def _start_or_undo(self, handle: ContainerHandle) -> None:
         try:
             await ignoring_cancellation(self._start(handle))
         except (asyncio.CancelledError, RuntimeFault):
             # It may run by now, and nobody would watch it while the result waits for the server.
-            with contextlib.suppress(RuntimeFault):
-                await self._services.runtime.remove(handle)
+            if not self._services.is_leaving:
+                with contextlib.suppress(RuntimeFault):
+                    await self._services.runtime.remove(handle)
             raise
 
     async def _start(self, handle: ContainerHandle) -> None:
@@ -107,7 +120,7 @@ class StartContainer:
         assignment, settings = context.assignment, context.settings
         ram_mb = context.constraints.ram_mb or _DEFAULT_RAM_MB
         return ContainerSpec(
-            name=f"gyoza-{assignment.run_id}-{assignment.attempt}-{assignment.fence}",
+            name=f"{CONTAINER_PREFIX}{context.folder.path.name}",
             image=context.image,
             command=settings.command,
             env=dict(context.env_vars),
@@ -158,20 +171,11 @@ def description(context: ExecutionContext, deadline: str | None) -> dict[str, An
         "op": assignment.op_definition,
         "op_version": assignment.op_version,
         "image": assignment.image,
-        "image_digest": _digest(context),
+        "image_digest": context.image_digest,
         "deadline": deadline,
         "granted": context.constraints.to_dict(),
         "gpu_uuids": [assignment.gpu_uuid] if assignment.gpu_uuid else [],
     }
-
-
-def _digest(context: ExecutionContext) -> str | None:
-    info = context.image_info
-    return None if info is None else info.repo_digest or info.id
-
-
-def _started(context: ExecutionContext) -> dict[str, Any]:
-    return {"image_digest": _digest(context), "gpu_uuid": context.assignment.gpu_uuid}
 
 
 def _after(now: datetime, seconds: float | None) -> datetime | None:
