@@ -6,6 +6,8 @@ commit whose answer is lost is done here, because only here is it known that it 
 
 from __future__ import annotations
 
+import asyncio
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -19,6 +21,7 @@ from gyoza.server.clock import Clock, ManualClock
 from gyoza.server.errors import StoreUnavailable
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.transaction import Transaction
+from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.storage.writer import GROUP, Writer, _Job
 from tests.simulation.virtual_loop import VirtualLoop
 
@@ -76,13 +79,34 @@ class InlineWriter(Writer):
         return done
 
 
+class SlowStore(Store):
+    """Takes a moment for what it reads, in which others may write.
+
+    Attributes:
+        draw: How long.
+    """
+
+    draw: random.Random
+
+    async def read(self, fn: Callable[[UnitOfWork], T]) -> T:
+        found = await super().read(fn)
+        await asyncio.sleep(self.draw.choice((0.0, 0.001, 0.02, 0.1)))
+        return found
+
+
 def open_store(
-    path: Path, clock: Clock, loop: VirtualLoop, loses_answer: Callable[[], bool]
+    path: Path,
+    clock: Clock,
+    loop: VirtualLoop,
+    draw: random.Random,
+    loses_answer: Callable[[], bool],
 ) -> Store:
     """Open a store whose every write and read happens in the loop's own thread."""
     if not path.exists():
         shutil.copyfile(_template(), path)
-    store = Store.open(path, clock=clock)
+    store = SlowStore.open(path, clock=clock)
+    assert isinstance(store, SlowStore)
+    store.draw = draw
     store._writer = InlineWriter(store._writer, loop, loses_answer)  # noqa: SLF001
     return store
 

@@ -7,7 +7,8 @@ were broken in. When the storm is over everything is healed; what happens then i
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import Final
 
 from gyoza.server.use_cases.workers import drain_worker
@@ -81,6 +82,7 @@ class Nemesis:
             self._server.start()
         elif self._server.process.is_frozen:
             self._server.process.thaw()
+            self._recorder.note("server", what="back")
         for link in self._links():
             _repair(link)
         for host in self._hosts:
@@ -94,8 +96,14 @@ class Nemesis:
     def _links(self) -> list[Link]:
         return [self._clients.link, *(host.link for host in self._hosts)]
 
-    def _note(self, fault: str, target: str, **facts: float | str) -> None:
-        self._recorder.note("fault", fault=fault, target=target, **facts)
+    @contextmanager
+    def _broken(self, fault: str, target: str, **facts: str) -> Generator[None]:
+        """Note a fault, and when it was healed."""
+        record = self._recorder.note("fault", fault=fault, target=target, **facts)
+        try:
+            yield
+        finally:
+            record["until"] = self._clock.now_us()
 
     async def _for(self, shortest_s: float, longest_s: float) -> None:
         await self._clock.sleep(self._draw.uniform(shortest_s, longest_s))
@@ -104,59 +112,62 @@ class Nemesis:
 
     async def _kill_worker(self) -> None:
         host = self._draw.choice(self._hosts)
-        self._note("kill worker", host.name)
-        for _ in range(self._draw.choice((1, 1, 1, 3))):
-            host.is_wanted = False
-            host.kill()
-            await self._clock.sleep(self._draw.choice((0.5, 3.0, 12.0, 45.0)))
-            host.is_wanted = True
-            host.start()
-            await self._for(0.01, 3.0)
+        with self._broken("kill worker", host.name):
+            for _ in range(self._draw.choice((1, 1, 1, 3))):
+                host.is_wanted = False
+                host.kill()
+                await self._clock.sleep(self._draw.choice((0.5, 3.0, 12.0, 45.0)))
+                host.is_wanted = True
+                host.start()
+                await self._for(0.01, 3.0)
 
     async def _freeze_worker(self) -> None:
         host = self._draw.choice(self._hosts)
         process = host.process
         if process is None:
             return
-        self._note("freeze worker", host.name)
-        process.freeze()
-        await self._for(3.0, 60.0)
-        process.thaw()
+        with self._broken("freeze worker", host.name):
+            process.freeze()
+            await self._for(3.0, 60.0)
+            process.thaw()
 
     async def _drain_worker(self) -> None:
         host = self._draw.choice(self._hosts)
-        self._note("drain worker", host.name)
-        host.drain()
+        with self._broken("drain worker", host.name):
+            host.drain()
 
     async def _drain_by_operator(self) -> None:
         host = self._draw.choice(self._hosts)
-        self._note("drain by operator", host.name)
-        try:
-            view = await self._server.write(
-                lambda uow: drain_worker(uow, host.name, self._server.outside)
-            )
-        except Exception:  # noqa: BLE001 - no server, or no such worker yet: no drain
-            return
-        await self._for(2.0, 40.0)
-        await self._clients.resume(view.id)
+        with self._broken("drain by operator", host.name):
+            try:
+                view = await self._server.write(
+                    lambda uow: drain_worker(uow, host.name, self._server.outside)
+                )
+            except Exception:  # noqa: BLE001 - no server, or no such worker yet: no drain
+                return
+            await self._for(2.0, 40.0)
+            await self._clients.resume(view.id)
 
     # --- the server ------------------------------------------------------------------------------
 
     async def _kill_server(self) -> None:
-        self._note("kill server", "server")
-        self._server.kill()
-        await self._clock.sleep(self._draw.choice((0.2, 2.0, 10.0, 40.0)))
-        if self._server.process is None:
-            self._server.start()
+        with self._broken("kill server", "server"):
+            self._server.kill()
+            await self._clock.sleep(self._draw.choice((0.2, 2.0, 10.0, 40.0)))
+            if self._server.process is None:
+                self._server.start()
 
     async def _freeze_server(self) -> None:
         process = self._server.process
         if process is None:
             return
-        self._note("freeze server", "server")
-        process.freeze()
-        await self._for(2.0, 50.0)
-        process.thaw()
+        with self._broken("freeze server", "server"):
+            process.freeze()
+            began_s = self._clock.monotonic()
+            await self._for(2.0, 50.0)
+            process.thaw()
+            if self._clock.monotonic() - began_s > self._server.settings.amnesty_after_gap_s:
+                self._recorder.note("server", what="back")
 
     async def _commits_unknown(self) -> None:
         self._server.commit_loss = self._draw.uniform(0.02, 0.2)
@@ -167,57 +178,57 @@ class Nemesis:
 
     async def _partition(self) -> None:
         link = self._draw.choice(self._links())
-        self._note("partition", link.name)
-        link.cut_to = link.cut_from = True
-        await self._for(3.0, 70.0)
-        link.cut_to = False
-        await self._for(0.0, 5.0)
-        link.cut_from = False
+        with self._broken("partition", link.name):
+            link.cut_to = link.cut_from = True
+            await self._for(3.0, 70.0)
+            link.cut_to = False
+            await self._for(0.0, 5.0)
+            link.cut_from = False
 
     async def _cut_requests(self) -> None:
         link = self._draw.choice(self._links())
-        self._note("cut requests", link.name)
-        link.cut_to = True
-        await self._for(3.0, 40.0)
-        link.cut_to = False
+        with self._broken("cut requests", link.name):
+            link.cut_to = True
+            await self._for(3.0, 40.0)
+            link.cut_to = False
 
     async def _cut_answers(self) -> None:
         link = self._draw.choice(self._links())
-        self._note("cut answers", link.name)
-        link.cut_from = True
-        await self._for(3.0, 40.0)
-        link.cut_from = False
+        with self._broken("cut answers", link.name):
+            link.cut_from = True
+            await self._for(3.0, 40.0)
+            link.cut_from = False
 
     async def _lossy_wire(self) -> None:
         link = self._draw.choice(self._links())
-        self._note("lossy wire", link.name)
-        link.loss, link.slowness = self._draw.uniform(0.1, 0.6), self._draw.choice((1, 20, 300))
-        await self._for(5.0, 60.0)
-        link.loss, link.slowness = 0.0, 1.0
+        with self._broken("lossy wire", link.name):
+            link.loss, link.slowness = self._draw.uniform(0.1, 0.6), self._draw.choice((1, 20, 300))
+            await self._for(5.0, 60.0)
+            link.loss, link.slowness = 0.0, 1.0
 
     async def _repeating_wire(self) -> None:
         link = self._draw.choice(self._links())
-        self._note("repeating wire", link.name)
-        link.repeats = self._draw.uniform(0.2, 0.9)
-        await self._for(5.0, 60.0)
-        link.repeats = 0.0
+        with self._broken("repeating wire", link.name):
+            link.repeats = self._draw.uniform(0.2, 0.9)
+            await self._for(5.0, 60.0)
+            link.repeats = 0.0
 
     # --- engines ---------------------------------------------------------------------------------
 
     async def _engine_restart(self) -> None:
         host = self._draw.choice(self._hosts)
         keeps = self._draw.random() < 0.5
-        self._note("engine restart", host.name, keeps="yes" if keeps else "no")
-        await host.engine.go_down(keeps_containers=keeps)
-        await self._for(0.3, 20.0)
-        host.engine.recover()
+        with self._broken("engine restart", host.name, keeps="yes" if keeps else "no"):
+            await host.engine.go_down(keeps_containers=keeps)
+            await self._for(0.3, 20.0)
+            host.engine.recover()
 
     async def _engine_hang(self) -> None:
         host = self._draw.choice(self._hosts)
-        self._note("engine hang", host.name)
-        host.engine.hang()
-        await self._for(3.0, 80.0)
-        host.engine.recover()
+        with self._broken("engine hang", host.name):
+            host.engine.hang()
+            await self._for(3.0, 80.0)
+            host.engine.recover()
 
     async def _engine_answers_lost(self) -> None:
         host = self._draw.choice(self._hosts)
@@ -229,19 +240,23 @@ class Nemesis:
         for host in self._draw.sample(self._hosts, len(self._hosts)):
             for each in await host.engine.runtime.list_managed({}):
                 if each.state.status == "running":
-                    self._note("container killed by hand", host.name, container=each.handle.name)
-                    await host.engine.end(each.handle, "hand")
-                    return
+                    with self._broken(
+                        "container killed by hand", host.name, container=each.handle.name
+                    ):
+                        await host.engine.end(each.handle, "hand")
+                        return
 
     async def _remove_container(self) -> None:
         for host in self._draw.sample(self._hosts, len(self._hosts)):
             for each in await host.engine.runtime.list_managed({}):
-                self._note("container removed by hand", host.name, container=each.handle.name)
-                try:
-                    await host.engine.remove(each.handle, "hand")
-                except RuntimeFault:
-                    continue
-                return
+                with self._broken(
+                    "container removed by hand", host.name, container=each.handle.name
+                ):
+                    try:
+                        await host.engine.remove(each.handle, "hand")
+                    except RuntimeFault:
+                        continue
+                    return
 
 
 def _repair(link: Link) -> None:

@@ -21,7 +21,7 @@ import structlog
 from tests.simulation.checker import Violation, check
 from tests.simulation.counters import SOMETIMES, count
 from tests.simulation.recording import as_text
-from tests.simulation.world import Plan, live
+from tests.simulation.world import RUNS, Plan, live
 
 KEPT = Path("/tmp/gyoza-simulation")
 
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     seeds = [options.seed] if options.seed is not None else range(options.seeds)
     plans = [Plan(seed + options.first, options.runs) for seed in seeds]
-    began_s = time.monotonic()  # noqa: TID251 - how long a person waited
+    began_s = time.monotonic()
     outcomes: list[Outcome] = []
     for outcome in judge_all(plans, 1 if len(plans) == 1 else options.jobs):
         outcomes.append(outcome)
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
             _tell(outcome)
             if options.until_red:
                 break
-    took_s = time.monotonic() - began_s  # noqa: TID251
+    took_s = time.monotonic() - began_s
     missed = _missed(outcomes) if options.seed is None and not options.until_red else []
     _print_table(outcomes, took_s, missed)
     if options.json:
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=500, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed's number")
     parser.add_argument("--seed", type=int, default=None, help="replay this one")
-    parser.add_argument("--runs", type=int, default=Plan.runs, help="runs submitted in each")
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs submitted in each")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--until-red", action="store_true", help="stop at the first violation")
     parser.add_argument("--json", default="", help="also write the outcome to this file")

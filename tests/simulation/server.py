@@ -78,6 +78,7 @@ class SimServer:
         self.process = Process(f"server {self._starts}", self._loop)
         self.process.call(self._open)
         self._network.server = self.process
+        self._recorder.note("server", what="back")
 
     def kill(self) -> None:
         """SIGKILL: the file stays as it is, everything else is gone."""
@@ -106,8 +107,12 @@ class SimServer:
         return dump_database(self._path)
 
     def _open(self) -> None:
-        self._store = open_store(self._path, self._clock, self._loop, self._loses_answer)
-        Roster(self._store, self.outside, self._clock).start()
+        self._store = open_store(
+            self._path, self._clock, self._loop, self._draw, self._loses_answer
+        )
+        # Any number of dispatchers and rescuers may run side by side: here two of each do.
+        for _ in range(2):
+            Roster(self._store, self.outside, self._clock).start()
 
     def _loses_answer(self) -> bool:
         is_lost = self._draw.random() < self.commit_loss

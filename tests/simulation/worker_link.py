@@ -32,7 +32,7 @@ from gyoza.wire.messages import (
 )
 from gyoza.worker.server_port import ArtifactMissing, Content
 from tests.simulation.network import Link, Network
-from tests.simulation.recording import Recorder
+from tests.simulation.recording import Record, Recorder
 from tests.simulation.server import SimServer
 from tests.simulation.virtual_loop import VirtualClock
 
@@ -111,9 +111,14 @@ class WorkerLink:
 
         async def handle() -> Reported:
             command = copied(message)
+            # Written down before it is carried out: its answer may never come to be known.
+            notes = [
+                self._note("report", worker_id, **_reported(item), status="UNKNOWN")
+                for item in command.items
+            ]
             answer = await self._server.write(lambda uow: work(uow, command))
-            for item, each in zip(command.items, answer.items, strict=True):
-                self._note("report", worker_id, **_reported(item), status=each.status)
+            for note, each in zip(notes, answer.items, strict=True):
+                note["status"], note["done"] = each.status, self._clock.now_us()
             return answer
 
         return copied(await self._network.call(self._link, handle, CALL_S))
@@ -161,8 +166,8 @@ class WorkerLink:
                     return claimed
                 await waiter.wait(min(left_s, POLL_S))
 
-    def _note(self, call: str, worker_id: str, **facts: Any) -> None:
-        self._recorder.note("net", call=call, worker=worker_id, **facts)
+    def _note(self, call: str, worker_id: str, **facts: Any) -> Record:
+        return self._recorder.note("net", call=call, worker=worker_id, **facts)
 
 
 def copied(message: M) -> M:

@@ -26,6 +26,7 @@ from tests.simulation.server import SimServer
 from tests.simulation.virtual_loop import VirtualClock, VirtualLoop
 from tests.simulation.workload import SCRIPTS, Clients
 
+RUNS: Final = 24
 STORM_S: Final = 120.0
 # The longest wait that is anybody's right: a lease, the amnesty, backoffs, an engine's and a
 # sweeper's patience, and the longest op.
@@ -55,7 +56,7 @@ class Plan:
     """
 
     seed: int
-    runs: int = 24
+    runs: int = RUNS
     has_faults: bool = True
 
 
