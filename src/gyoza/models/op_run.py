@@ -217,7 +217,7 @@ class OpRun:
             due_at=None if due_at is None else as_utc(due_at),
             execution=copy_json(execution) or Execution(),
         )
-        run._open_attempt()
+        run._open_attempt(run.constraints)
         return run
 
     @property
@@ -474,6 +474,7 @@ class OpRun:
         *,
         now: datetime | None = None,
         due_at: datetime | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
         """Create a new attempt and reset the run to PENDING.
 
@@ -484,6 +485,7 @@ class OpRun:
             force: Skip the max_attempts check when True.
             now: The moment of the retry; None asks the clock.
             due_at: Not to be assigned before; None means at once.
+            constraints: What the new attempt needs; None means the same as the one before.
 
         Raises:
             ValueError: Max attempts are exhausted and force is False.
@@ -497,10 +499,13 @@ class OpRun:
         moment = as_utc(now)
         if not is_terminal(self.current_attempt.state):
             self._supersede(moment)
-        attempt = self._open_attempt()
+        attempt = self._open_attempt(constraints or self.current_attempt.constraints)
         self.reason = None
         self.due_at = None if due_at is None else as_utc(due_at)
-        self._move(state, EventEntry(moment, EventType.RETRIED, "", {"attempt": attempt.attempt}))
+        details: dict[str, Any] = {"attempt": attempt.attempt}
+        if constraints is not None:
+            details["constraints"] = constraints.to_dict()
+        self._move(state, EventEntry(moment, EventType.RETRIED, "", details))
 
     def collect_events(self) -> list[NewEvent]:
         """Return the events since the last call (assignments, releases, retries too), once."""
@@ -539,7 +544,7 @@ class OpRun:
         attempts = values.pop("attempts", [])
         return cls(**values, _attempts=attempts, _current_attempt_index=len(attempts) - 1)
 
-    def _open_attempt(self) -> OpAttempt:
+    def _open_attempt(self, constraints: Constraints) -> OpAttempt:
         number = len(self._attempts) + 1
         attempt = OpAttempt(
             id=f"{self.id}_att_{number}",
@@ -547,7 +552,7 @@ class OpRun:
             attempt=number,
             state=OpRunState.PENDING,
             inputs=copy_json(self.inputs),
-            constraints=self.constraints,
+            constraints=constraints,
         )
         self._attempts.append(attempt)
         self._current_attempt_index = number - 1

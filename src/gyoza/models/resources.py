@@ -13,6 +13,8 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from gyoza.models.fields import (
+    FieldProblem,
+    InvalidFields,
     Reader,
     Unexpected,
     extension_fields,
@@ -30,6 +32,8 @@ from gyoza.models.fields import (
 )
 from gyoza.models.json_values import copy_json, is_whole
 from gyoza.models.timestamps import format_time
+
+_MAX_EXIT_CODE = 255
 
 
 class OpRunState(str, Enum):
@@ -95,22 +99,130 @@ class Constraints:
 
 
 @dataclass(frozen=True, slots=True)
+class OnOom:
+    """More memory for the attempt after one that ran out of it; at least one bound is named.
+
+    Args:
+        factor: What memory is multiplied by, 1.1 to 10.
+        max_ram_mb: Megabytes of RAM it grows to at most; None leaves RAM as it is.
+        max_vram_mb: Megabytes of VRAM it grows to at most; None leaves VRAM as it is.
+    """
+
+    factor: float = 2
+    max_ram_mb: int | None = None
+    max_vram_mb: int | None = None
+
+    _READERS: ClassVar[dict[str, Reader]] = {
+        "factor": number(1.1, 10),
+        "max_ram_mb": optional(whole(1)),
+        "max_vram_mb": optional(whole(1)),
+    }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialise to a JSON-compatible dictionary."""
+        return {name: getattr(self, name) for name in self._READERS}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> OnOom:
+        """Deserialise from a dictionary.
+
+        Raises:
+            ValueError: With every unknown field and every value out of range, or without a bound.
+        """
+        found = cls(**read_fields("on_oom", data, cls._READERS))
+        if found.max_ram_mb is None and found.max_vram_mb is None:
+            unbound = "has no bound; name max_ram_mb or max_vram_mb, up to which memory may grow"
+            raise InvalidFields("on_oom", [FieldProblem((), unbound)])
+        return found
+
+
+def _exit_code(value: object) -> int:
+    if is_whole(value) and 1 <= value <= _MAX_EXIT_CODE:
+        return value
+    raise Unexpected(f"an exit code from 1 to {_MAX_EXIT_CODE}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCodes:
+    """Which exit codes of the user's code are worth another attempt.
+
+    65 (bad input) and 75 (try again) keep their meaning whatever stands here.
+
+    Args:
+        retry: Only these are retried; None: all are but those of ``fail``.
+        fail: These end the run at once.
+    """
+
+    retry: tuple[int, ...] | None = None
+    fail: tuple[int, ...] = ()
+
+    _READERS: ClassVar[dict[str, Reader]] = {
+        "retry": optional(list_of(_exit_code)),
+        "fail": list_of(_exit_code),
+    }
+
+    def __post_init__(self) -> None:
+        if self.retry is not None:
+            object.__setattr__(self, "retry", tuple(self.retry))
+        object.__setattr__(self, "fail", tuple(self.fail))
+
+    def is_retried(self, exit_code: int) -> bool:
+        """Whether an attempt that ended with the code may be followed by another."""
+        return exit_code not in self.fail and (self.retry is None or exit_code in self.retry)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Serialise to a JSON-compatible dictionary."""
+        return {
+            "retry": None if self.retry is None else list(self.retry),
+            "fail": list(self.fail),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ExitCodes:
+        """Deserialise from a dictionary.
+
+        Raises:
+            ValueError: With every unknown field and every value that is no list of exit codes, or
+                a code in both lists.
+        """
+        found = cls(**read_fields("exit_codes", data, cls._READERS))
+        both = sorted(set(found.retry or ()) & set(found.fail))
+        if both:
+            said = f"names {both[0]} both to retry and to fail; keep it in one of them"
+            raise InvalidFields("exit_codes", [FieldProblem((), said)])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Rules for failure recovery.
 
     Args:
         max_attempts: Attempts a run may have in all, the first included; at least 1.
         backoff_ms: Milliseconds before the second attempt; doubles with each further one.
+        on_oom: More memory after an attempt that ran out of it; None gives the same again.
+        exit_codes: Which exit codes are retried; None: all.
     """
 
     max_attempts: int = 1
     backoff_ms: int = 0
+    on_oom: OnOom | None = None
+    exit_codes: ExitCodes | None = None
 
-    _READERS: ClassVar[dict[str, Reader]] = {"max_attempts": whole(1), "backoff_ms": whole(0)}
+    _READERS: ClassVar[dict[str, Reader]] = {
+        "max_attempts": whole(1),
+        "backoff_ms": whole(0),
+        "on_oom": optional(OnOom.from_dict),
+        "exit_codes": optional(ExitCodes.from_dict),
+    }
 
     def to_dict(self) -> dict[str, Any]:
         """Serialise to a JSON-compatible dictionary."""
-        return {"max_attempts": self.max_attempts, "backoff_ms": self.backoff_ms}
+        return {
+            "max_attempts": self.max_attempts,
+            "backoff_ms": self.backoff_ms,
+            **extension_fields(self, ("on_oom", "exit_codes")),
+        }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RetryPolicy:

@@ -13,8 +13,10 @@ from gyoza.models import (
     EventType,
     Execution,
     ExecutionSummary,
+    ExitCodes,
     InputSpec,
     InputSpecs,
+    OnOom,
     OpAttempt,
     OpDefinition,
     OpRun,
@@ -48,7 +50,15 @@ labels = st.dictionaries(texts, texts, max_size=3)
 seconds = st.none() | st.integers(0, 10**6) | st.floats(0, 1e6)
 
 constraints = st.builds(Constraints, maybe_count, maybe_count, maybe_count)
-retry_policies = st.builds(RetryPolicy, st.integers(1, 100), counts)
+on_ooms = st.builds(
+    OnOom, st.floats(1.1, 10), st.integers(1, 10**6), st.none() | st.integers(1, 10**6)
+)
+exit_codes = st.builds(
+    ExitCodes, st.none() | st.lists(st.integers(1, 99)), st.lists(st.integers(100, 255))
+)
+retry_policies = st.builds(
+    RetryPolicy, st.integers(1, 100), counts, st.none() | on_ooms, st.none() | exit_codes
+)
 event_deliveries = st.builds(EventDelivery, texts, objects)
 event_entries = st.builds(
     EventEntry, instants, st.sampled_from(EventType), texts | st.integers(0, 100), objects

@@ -28,10 +28,17 @@ class Constraints(msgspec.Struct):
 
 
 class RetryPolicy(msgspec.Struct):
-    """How often a run is tried, and the first pause in milliseconds; it doubles."""
+    """How often a run is tried, and the first pause in milliseconds; it doubles.
+
+    `on_oom` gives more memory after an attempt that ran out of it (`factor`, `max_ram_mb`,
+    `max_vram_mb`); `exit_codes` names those that are retried (`retry`) and those that are not
+    (`fail`).
+    """
 
     max_attempts: int
     backoff_ms: int
+    on_oom: Json | UnsetType = UNSET
+    exit_codes: Json | UnsetType = UNSET
 
 
 class EventDelivery(msgspec.Struct):

@@ -13,13 +13,14 @@ from gyoza.models import OpRun, OpRunState
 from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.outside import Outside
-from gyoza.server.use_cases.retry_policy import Failure, Retry, decide_retry
+from gyoza.server.use_cases.retry_policy import Failure, NoRetry, Retry, decide_retry
 
 CANCELLED: Final = "CANCELLED"
 QUEUE_TIMEOUT: Final = "QUEUE_TIMEOUT"
 TOTAL_TIMEOUT: Final = "TOTAL_TIMEOUT"
 STOPPING: Final = "STOPPING"
 BACKOFF: Final = "BACKOFF"
+POISON: Final = "POISON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,21 @@ def fail_attempt(
     decision = decide_retry(run, failure, now=now, random=outside.random, settings=outside.settings)
     again = isinstance(decision, Retry)
     verdict = {"retry": decision.reason, **({"final": False} if again else {})}
+    reason, message = failure.reason, evidence.message
+    if isinstance(decision, NoRetry) and decision.poison:
+        reason, message = POISON, f"{message}; {decision.reason}"
+        verdict["reported"] = failure.reason
+        outside.tally.note("poison run ended", run=run.id, worker=run.worker_id)
     run.fail(
-        evidence.message,
-        reason=failure.reason,
+        message,
+        reason=reason,
         charged=failure.charged,
         exit_code=evidence.exit_code,
         payload={**evidence.payload, **verdict},
         now=now,
     )
     if isinstance(decision, Retry):
-        run.retry(force=True, now=now, due_at=decision.due_at)
+        run.retry(force=True, now=now, due_at=decision.due_at, constraints=decision.constraints)
         run.phase = BACKOFF if decision.due_at > now else None
     uow.runs.save(run)
 

@@ -57,6 +57,6 @@ def _document(run: OpRun, summary: str) -> JsonObject:
 
 
 def _needs(run: OpRun, outside: Outside) -> JsonObject:
-    named, selectors = run.constraints, run.execution.selectors
+    named, selectors = run.current_attempt.constraints, run.execution.selectors
     shape = shape_of(named.cpu, named.ram_mb, named.vram_mb, selectors, outside.settings)
     return {"needs": explain.needs_document(shape)}

@@ -96,6 +96,7 @@ def _failure(result: Result) -> Failure:
         charged=is_charged(reason, result.charged),
         retryable=result.retryable,
         retry_after_ms=result.retry_after_ms,
+        exit_code=result.exit_code,
     )
 
 

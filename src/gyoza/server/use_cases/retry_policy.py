@@ -6,12 +6,13 @@ and have a bound of their own. Why: docs/decisions/0005-two-retry-budgets.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from random import Random
 from typing import Final, TypeAlias
 
-from gyoza.models import OpRun
+from gyoza.models import Constraints, OpRun
 from gyoza.server.settings import Settings
 
 MACHINERY: Final = frozenset(
@@ -49,12 +50,14 @@ class Failure:
         charged: Whether it uses up one of `max_attempts`.
         retryable: False when the op itself said that another attempt cannot help.
         retry_after_ms: The op's own wish for the pause; None when it has none.
+        exit_code: Of the container; None when there was none.
     """
 
     reason: str
     charged: bool = True
     retryable: bool = True
     retry_after_ms: int | None = None
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,25 @@ class Retry:
     Attributes:
         due_at: Not before.
         reason: Why, in words.
+        constraints: What it needs; None is the same as before.
     """
 
     due_at: datetime
     reason: str
+    constraints: Constraints | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoRetry:
-    """The run ends here; `reason` says why, in words."""
+    """The run ends here.
+
+    Attributes:
+        reason: Why, in words.
+        poison: Its attempts kept losing their workers, so it may be what ends them.
+    """
 
     reason: str
+    poison: bool = False
 
 
 Decision: TypeAlias = Retry | NoRetry
@@ -103,22 +114,62 @@ def decide_retry(
         return _after_machinery(run, failure, now, settings)
     used = 1 + sum(attempt.charged for attempt in run.attempts[:-1])
     allowed = run.retry_policy.max_attempts
-    if failure.reason in HOPELESS:
-        return NoRetry(f"{failure.reason} is not retried: another attempt would end the same way")
-    if not failure.retryable:
-        return NoRetry("the op said that another attempt cannot help")
+    final = _why_final(run, failure)
+    if final is not None:
+        return NoRetry(final)
     if used >= allowed:
         return NoRetry(f"attempt {used} of {allowed} failed")
     # Full jitter: many runs that failed together do not come back together.
     spread_s = _doubled(run.retry_policy.backoff_ms / 1000, used - 1, settings.max_backoff_s)
     pause_s = max(random.random() * spread_s, _wish_s(failure, settings))
-    return Retry(now + timedelta(seconds=pause_s), f"attempt {used} of {allowed} failed")
+    raised = _more_memory(run, failure)
+    grown = "" if raised is None else f"; the next may use {_memory(raised)}"
+    said = f"attempt {used} of {allowed} failed{grown}"
+    return Retry(now + timedelta(seconds=pause_s), said, raised)
+
+
+def _why_final(run: OpRun, failure: Failure) -> str | None:
+    if failure.reason in HOPELESS:
+        return f"{failure.reason} is not retried: another attempt would end the same way"
+    if not failure.retryable:
+        return "the op said that another attempt cannot help"
+    if _is_final_code(run, failure):
+        return f"exit code {failure.exit_code} is not retried: so says its retry policy"
+    return None
+
+
+def _is_final_code(run: OpRun, failure: Failure) -> bool:
+    rules, code = run.retry_policy.exit_codes, failure.exit_code
+    if rules is None or code is None or failure.reason != "USER_ERROR":
+        return False
+    return not rules.is_retried(code)
+
+
+def _more_memory(run: OpRun, failure: Failure) -> Constraints | None:
+    rule, had = run.retry_policy.on_oom, run.current_attempt.constraints
+    if rule is None or failure.reason != "OOM":
+        return None
+    ram_mb = _grown(had.ram_mb, rule.factor, rule.max_ram_mb)
+    vram_mb = _grown(had.vram_mb, rule.factor, rule.max_vram_mb)
+    raised = replace(had, ram_mb=ram_mb, vram_mb=vram_mb)
+    return None if raised == had else raised
+
+
+def _grown(had: int | None, factor: float, most: int | None) -> int | None:
+    if not had or most is None:
+        return had
+    return max(had, min(ceil(had * factor), most))
+
+
+def _memory(constraints: Constraints) -> str:
+    vram = f" and {constraints.vram_mb} MB of VRAM" if constraints.vram_mb else ""
+    return f"{constraints.ram_mb} MB of RAM{vram}"
 
 
 def _after_machinery(run: OpRun, failure: Failure, now: datetime, settings: Settings) -> Decision:
     lost = 1 + sum(not attempt.charged for attempt in run.attempts[:-1])
     if lost >= settings.machinery_attempts:
-        return NoRetry(f"the machinery failed it {lost} times, last by {failure.reason}")
+        return _given_up(run, failure, lost)
     backoff_s = _doubled(settings.machinery_backoff_s, lost - 1, settings.max_backoff_s)
     pause_s = max(backoff_s, _wish_s(failure, settings))
     return Retry(
@@ -126,6 +177,18 @@ def _after_machinery(run: OpRun, failure: Failure, now: datetime, settings: Sett
         f"{failure.reason} is not the op's fault; uncharged attempt {lost} of at most "
         f"{settings.machinery_attempts}",
     )
+
+
+def _given_up(run: OpRun, failure: Failure, lost: int) -> NoRetry:
+    ends = [attempt.reason for attempt in run.attempts[:-1]] + [failure.reason]
+    losses = ends.count("WORKER_LOST")
+    if failure.reason == "WORKER_LOST" and losses * 2 > lost:
+        return NoRetry(
+            f"{losses} of its attempts lost their worker, so it may be what ends them; it is not "
+            "tried again by itself",
+            poison=True,
+        )
+    return NoRetry(f"the machinery failed it {lost} times, last by {failure.reason}")
 
 
 def _doubled(first_s: float, times: int, cap_s: float) -> float:

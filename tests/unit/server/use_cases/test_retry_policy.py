@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyoza.models import OpRun, RetryPolicy
+from gyoza.models import Constraints, OpRun, RetryPolicy
 from gyoza.server.settings import Settings
 from gyoza.server.use_cases.retry_policy import (
     HOPELESS,
@@ -97,9 +97,105 @@ def test_the_machinerys_backoff_starts_at_ten_seconds_and_doubles(
 def test_a_run_has_at_most_five_uncharged_attempts() -> None:
     run = a_run(RetryPolicy(), *[False] * 4)
 
+    found = decided(run, Failure("PULL_FAILED", charged=False))
+
+    assert found == NoRetry("the machinery failed it 5 times, last by PULL_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("before", "poison"),
+    [
+        (["WORKER_LOST"] * 4, True),
+        (["WORKER_LOST", "PULL_FAILED", "WORKER_LOST", "PULL_FAILED"], True),
+        (["PULL_FAILED"] * 4, False),
+    ],
+)
+def test_a_run_that_mostly_lost_its_workers_is_poison(before: list[str], poison: bool) -> None:  # noqa: FBT001
+    run = OpRun.create("busybox", now=NOON)
+    for reason in before:
+        run.fail("gone", reason=reason, charged=False, now=NOON)
+        run.retry(force=True, now=NOON)
+
     found = decided(run, Failure("WORKER_LOST", charged=False))
 
-    assert found == NoRetry("the machinery failed it 5 times, last by WORKER_LOST")
+    assert isinstance(found, NoRetry)
+    assert found.poison is poison
+
+
+def a_small_run(**rule: Any) -> OpRun:
+    policy = RetryPolicy.from_dict({"max_attempts": 9, **rule})
+    needs = Constraints(cpu=1, ram_mb=300, vram_mb=1000)
+    return OpRun.create("busybox", retry_policy=policy, constraints=needs, now=NOON)
+
+
+def test_after_running_out_of_memory_the_next_attempt_gets_more_up_to_the_bound() -> None:
+    run = a_small_run(on_oom={"factor": 1.5, "max_ram_mb": 500})
+    sizes: list[int | None] = []
+
+    for _ in range(3):
+        found = decided(run, Failure("OOM"))
+        assert isinstance(found, Retry)
+        run.fail("out of memory", reason="OOM", now=NOON)
+        run.retry(force=True, now=NOON, constraints=found.constraints)
+        sizes.append(run.current_attempt.constraints.ram_mb)
+
+    assert sizes == [450, 500, 500]
+    assert run.current_attempt.constraints.vram_mb == 1000
+
+
+def test_video_memory_grows_where_it_is_bounded() -> None:
+    run = a_small_run(on_oom={"factor": 2, "max_vram_mb": 1500})
+
+    found = decided(run, Failure("OOM"))
+
+    assert isinstance(found, Retry)
+    assert found.constraints == Constraints(cpu=1, ram_mb=300, vram_mb=1500)
+    assert found.reason == (
+        "attempt 1 of 9 failed; the next may use 300 MB of RAM and 1500 MB of VRAM"
+    )
+
+
+def test_a_bound_below_what_was_asked_for_takes_nothing_away() -> None:
+    found = decided(a_small_run(on_oom={"factor": 2, "max_ram_mb": 100}), Failure("OOM"))
+
+    assert isinstance(found, Retry)
+    assert found.constraints is None
+
+
+@pytest.mark.parametrize("reason", ["USER_ERROR", "DISK_LIMIT", "RUN_TIMEOUT"])
+def test_only_running_out_of_memory_gives_more(reason: str) -> None:
+    found = decided(a_small_run(on_oom={"max_ram_mb": 900}), Failure(reason))
+
+    assert isinstance(found, Retry)
+    assert found.constraints is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "retried"),
+    [
+        ({"fail": [3]}, 3, False),
+        ({"fail": [3]}, 4, True),
+        ({"retry": [3]}, 3, True),
+        ({"retry": [3]}, 4, False),
+        ({"retry": []}, 1, False),
+        ({"retry": [3], "fail": [4]}, 4, False),
+    ],
+)
+def test_exit_codes_say_what_is_worth_another_attempt(
+    rules: dict[str, Any],
+    code: int,
+    retried: bool,  # noqa: FBT001
+) -> None:
+    found = decided(a_small_run(exit_codes=rules), Failure("USER_ERROR", exit_code=code))
+
+    assert isinstance(found, Retry) is retried
+
+
+def test_an_attempt_without_an_exit_code_is_no_matter_of_exit_codes() -> None:
+    run = a_small_run(exit_codes={"retry": []})
+
+    assert isinstance(decided(run, Failure("RUN_TIMEOUT")), Retry)
+    assert isinstance(decided(run, Failure("OOM", exit_code=137)), Retry)
 
 
 @pytest.mark.parametrize("reason", sorted(HOPELESS))

@@ -29,6 +29,8 @@ _MOVING: Final = (
     "reason",
     "priority",
     "image_digest",
+    "raised_ram_mb",
+    "raised_vram_mb",
     "fence",
     "due_us",
     "updated_us",

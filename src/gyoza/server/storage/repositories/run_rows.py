@@ -70,6 +70,8 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "reason": run.reason,
         "priority": run.priority,
         "image_digest": run.image_digest,
+        "raised_ram_mb": _raised(run, "ram_mb"),
+        "raised_vram_mb": _raised(run, "vram_mb"),
         "fence": run.fence,
         "due_us": to_us(run.due_at),
         "updated_us": to_us(run.updated_at),
@@ -80,6 +82,13 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "total_deadline_us": schedule.total_deadline_us,
         "ended_us": schedule.ended_us,
     }
+
+
+def _raised(run: OpRun, name: str) -> int | None:
+    if not run.attempts:
+        return None
+    needed: int | None = getattr(run.current_attempt.constraints, name)
+    return None if needed == getattr(run.constraints, name) else needed
 
 
 def attempt_row(run: OpRun, attempt: OpAttempt) -> Row:
