@@ -29,6 +29,11 @@ from gyoza.server.use_cases.attempts import CANCELLED, stop_run
 from gyoza.server.use_cases.explanation import explanation_of
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
+from gyoza.server.use_cases.references import (
+    checked_references,
+    named_in,
+    reference_faults,
+)
 from gyoza.server.use_cases.submission import Catalogue, priority_faults, run_from
 from gyoza.wire import messages
 from gyoza.wire.messages import (
@@ -99,7 +104,9 @@ def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
     now = uow.now()
     catalogue = Catalogue(uow)
     run = run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
+    files = checked_references(uow, run.inputs, "/inputs")
     uow.runs.add([run])
+    uow.artifacts.refer((run.id, sha256) for sha256 in files)
     return run
 
 
@@ -123,7 +130,9 @@ def submit_batch(
     batch_id = outside.ids("bat", now)
     catalogue = Catalogue(uow)
     made = [_run_or_error(document, catalogue, uow, outside) for document in documents]
+    made, files = _with_files_checked(uow, made)
     uow.runs.add([each for each in made if isinstance(each, OpRun)], batch_id=batch_id)
+    uow.artifacts.refer(files)
     outcomes = [each.id if isinstance(each, OpRun) else each for each in made]
     return SubmittedBatch(batch_id, outcomes)
 
@@ -197,6 +206,8 @@ def patch_run(uow: UnitOfWork, run_id: str, command: PatchRun) -> OpRun:
         _change_priority(run, command.priority)
     if command.outputs is not None:
         _refuse_held(run)
+        files = checked_references(uow, command.outputs, "/outputs")
+        uow.artifacts.refer((run.id, sha256) for sha256 in files)
         run.current_attempt.outputs = command.outputs
     run.updated_at = uow.now()
     uow.runs.save(run)
@@ -351,6 +362,27 @@ def _run_or_error(
         return InvalidRequest([Fault(pointer=error.pointer, message=str(error))])
     except ServerError as error:
         return error
+
+
+def _with_files_checked(
+    uow: UnitOfWork, made: Sequence[OpRun | ServerError]
+) -> tuple[list[OpRun | ServerError], list[tuple[str, str]]]:
+    """Refuse the runs that name a file that is not stored; also give who names which file."""
+    runs = [each for each in made if isinstance(each, OpRun)]
+    named = {run.id: found for run in runs if (found := list(named_in(run.inputs, "/inputs")))}
+    sizes = uow.artifacts.sizes(each.sha256 for found in named.values() for each in found)
+    faults = {run_id: reference_faults(found, sizes) for run_id, found in named.items()}
+    checked = [
+        InvalidInput(faults[each.id]) if isinstance(each, OpRun) and faults.get(each.id) else each
+        for each in made
+    ]
+    files = [
+        (run_id, each.sha256)
+        for run_id, found in named.items()
+        if not faults[run_id]
+        for each in found
+    ]
+    return checked, files
 
 
 def _change_priority(run: OpRun, priority: int) -> None:
