@@ -30,6 +30,7 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("op list --archived", {"archived": True}),
     ("op show x --version 2", {"op": "x", "version": "2"}),
     ("worker list", {}),
+    ("doctor", {}),
     (
         "worker start --name w --state-dir /s --tag a=b --docker-host unix:///d",
         {"name": "w", "state_dir": Path("/s"), "tags": ("a=b",), "docker_host": "unix:///d"},
