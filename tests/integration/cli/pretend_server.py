@@ -77,12 +77,14 @@ class PretendServer:
     def _of_call(self, method: str, path: str) -> httpx2.Response:
         routes: dict[str, Callable[[], Any]] = {
             "definitions": lambda: self._definitions(method, path),
-            "workers": lambda: {"items": [WORKER], "next_page_token": ""},
+            "workers": lambda: self._workers(path),
             "artifacts": lambda: {"sha256": path[11:], "size_bytes": 3, "media_type": "x"},
             "runs": lambda: self._runs(method, path),
         }
         if method == "HEAD":
             return httpx2.Response(404)
+        if method == "DELETE":
+            return httpx2.Response(204)
         found = routes[path.split("/")[1]]()
         return httpx2.Response(200, json=found) if found is not None else self._no_op()
 
@@ -102,6 +104,9 @@ class PretendServer:
             items = [self.run.to_dict()] if self.has_runs else []
             return {"items": items, "next_page_token": ""}
         return (a_run() if path == "/runs" else self.run).to_dict()
+
+    def _workers(self, path: str) -> Any:
+        return {"items": [WORKER], "next_page_token": ""} if path == "/workers" else WORKER
 
     def _log_chunk(self) -> dict[str, Any]:
         return {"number": 1, "attempt": 1, "t": "", "stream": "stdout", "text": self.logs}

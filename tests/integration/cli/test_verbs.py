@@ -301,6 +301,36 @@ def test_a_worker_shows_what_is_taken_of_what_it_has(shell: Shell) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("verb", "said", "sent"),
+    [
+        ("drain", "atlas gets no new work; it still holds 1", "POST /workers/atlas/drain"),
+        ("resume", "atlas gets work again", "POST /workers/atlas/resume"),
+        ("remove", "wrk_1 is removed", "DELETE /workers/wrk_1"),
+    ],
+)
+def test_workers_are_drained_resumed_and_removed_by_name(
+    shell: Shell, server: PretendServer, verb: str, said: str, sent: str
+) -> None:
+    code, out, _ = shell("worker", verb, "atlas")
+
+    assert (code, out) == (0, f"{said}\n")
+    assert server.seen[-1] == sent
+    assert shell("worker", verb, "atlas", "-q") == (0, "wrk_1\n", "")
+    assert json.loads(shell("worker", verb, "atlas", "--json")[1])["items"][0]["id"] == "wrk_1"
+
+
+def test_a_worker_that_holds_runs_is_not_removed_and_the_refusal_is_told(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.refuse = (409, "WORKER_BUSY", "worker wrk_1 holds run_1; drain it and wait")
+
+    code, out, err = shell("worker", "remove", "atlas")
+
+    assert (code, out) == (6, "")
+    assert "holds run_1" in err
+
+
 def test_deploy_without_an_engine_keeps_the_tag_and_says_so(
     shell: Shell, server: PretendServer, tmp_path: Path
 ) -> None:
