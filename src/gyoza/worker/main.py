@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -47,6 +48,7 @@ from gyoza.worker.identity import (
 from gyoza.worker.journal import Journal
 from gyoza.worker.runtime.docker import DEFAULT_SOCKET, DockerRuntime
 from gyoza.worker.runtime.interface import ContainerRuntime, RuntimeFault
+from gyoza.worker.runtime.registry_auth import registry_auth
 from gyoza.worker.server_http import HttpServer
 from gyoza.worker.server_port import ServerFault, ServerPort
 from gyoza.worker.settings import WorkerSettings
@@ -162,7 +164,10 @@ async def _run(settings: WorkerSettings, state_dir: Path) -> None:
     # What waits for disks must not wait for each other: hashing a large file would otherwise keep
     # a stop from being written, and a heartbeat's connection from finding its address.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MAX_THREADS))
-    runtime = DockerRuntime(settings.docker_host.removeprefix("unix://") or DEFAULT_SOCKET)
+    runtime = DockerRuntime(
+        settings.docker_host.removeprefix("unix://") or DEFAULT_SOCKET,
+        registry_auth=partial(registry_auth, environment=os.environ),
+    )
     server = HttpServer(settings.server_url, settings.worker_key)
     try:
         engine = await runtime.fingerprint()

@@ -31,7 +31,7 @@ FOREIGN: Final = {"maintainer": "me"}
         (None, False, Wish.NO_BUILD, False, "--no-build"),
     ],
 )
-def test_an_image_is_built_when_it_is_missing_or_not_its_sources(
+def test_an_image_is_built_when_it_is_missing_or_not_its_sources(  # noqa: FBT001
     labels: Mapping[str, str] | None, in_registry: bool, wish: Wish, builds: bool, reason: str
 ) -> None:
     choice = choose_image("sha256:1", Found(labels, in_registry), wish)

@@ -49,9 +49,11 @@ from gyoza.worker.runtime.interface import (
     LogPosition,
     ManagedContainer,
     NameConflict,
+    PullDenied,
     PullProgress,
     RuntimeFault,
 )
+from gyoza.worker.runtime.registry_auth import HEADER, CredentialsUnreadable
 
 DEFAULT_SOCKET: Final = "/var/run/docker.sock"
 ENGINE_SOCKETS: Final = (DEFAULT_SOCKET, "/run/containerd/containerd.sock")
@@ -86,10 +88,15 @@ class DockerRuntime:
     Args:
         socket: Path of the engine's Unix socket.
         timeouts: Limits of the calls that must answer.
+        registry_auth: From an image's name to the `X-Registry-Auth` of its pull, "" for none; may
+            wait, and is asked in a thread. None pulls without credentials.
     """
 
     def __init__(
-        self, socket: str = DEFAULT_SOCKET, timeouts: DockerTimeouts | None = None
+        self,
+        socket: str = DEFAULT_SOCKET,
+        timeouts: DockerTimeouts | None = None,
+        registry_auth: Callable[[str], str] | None = None,
     ) -> None:
         # Each running container holds two connections for its whole life (wait and logs), so the
         # usual limit of 100 would make the hundred-and-first call wait for a container to end.
@@ -100,6 +107,7 @@ class DockerRuntime:
         self._docker = Docker("unix://localhost", connector=connector, session=self._session)
         self._timeouts = timeouts or DockerTimeouts()
         self._socket = socket
+        self._registry_auth = registry_auth
         self._nofile: int | None = None  # known from the first create on
         self._sockets = tuple({Path(path).resolve() for path in (socket, *ENGINE_SOCKETS)})
 
@@ -125,7 +133,10 @@ class DockerRuntime:
         params = pull_parameters(checked_reference(ref))
         refusal = partial(docker_errors.pull_refused, ref)
         meter = PullMeter()
-        async with self._stream("POST", "images/create", params, f"pull {ref}", refusal) as answer:
+        headers = await self._credentials(ref)
+        async with self._stream(
+            "POST", "images/create", params, f"pull {ref}", refusal, headers
+        ) as answer:
             async for line in answer.content:
                 message = json.loads(line)
                 if "error" in message:  # refusals that come after the engine has said 200
@@ -135,6 +146,17 @@ class DockerRuntime:
         if found is None:
             raise ImageNotFound(f"image {ref} was pulled and is gone already; was it pruned?")
         return found
+
+    async def _credentials(self, ref: str) -> dict[str, str]:
+        if self._registry_auth is None:
+            return {}
+        try:
+            value = await asyncio.to_thread(self._registry_auth, ref)
+        except CredentialsUnreadable as error:
+            raise PullDenied(
+                f"the credentials for image {ref} cannot be read: {error}", detail=str(error)
+            ) from error
+        return {HEADER: value} if value else {}
 
     async def create(self, spec: ContainerSpec) -> ContainerHandle:
         """See `ContainerRuntime.create`."""
@@ -316,6 +338,7 @@ class DockerRuntime:
         params: Mapping[str, str],
         verb: str,
         refusal: Refusal | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         # Beside aiodocker, on its session: its own streams lose the labels of a log, and stay open
         # in the engine when their reader is cancelled.
@@ -324,7 +347,7 @@ class DockerRuntime:
         url = f"unix://localhost/{self._docker.api_version}/{path}"
         async with (
             _asking(verb, None, refusal),
-            self._session.request(method, url, params=params) as answer,
+            self._session.request(method, url, params=params, headers=headers) as answer,
         ):
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 raise DockerError(answer.status, _words(await answer.text()))
