@@ -45,6 +45,7 @@ VERBS: Final = (
     ),
     Verb(("init",), DEVELOP, "Write a new op project."),
     Verb(("build",), DEVELOP, "Build an op's image, with its spec in a label."),
+    Verb(("check",), DEVELOP, "Check a project, or try whether an image keeps the protocol."),
     Verb(
         ("deploy",),
         DEVELOP,

@@ -1,7 +1,7 @@
 """What the container engine knows and the worker need not ask: labels, use of memory, changes.
 
-Questions about one image or container of this machine, over the engine's socket, and nothing that
-changes anything. Running containers is the worker's.
+Questions about one image or container of this machine, over the engine's socket. Running containers
+is the worker's.
 """
 
 from __future__ import annotations
@@ -149,16 +149,33 @@ class EngineFacts:
         rows: list[list[str]] = _members(facts).get("Processes") or []
         return [Process(int(row[0]), int(row[1]), row[2], row[3]) for row in rows]
 
+    async def create(self, name: str, body: Mapping[str, Any]) -> str | None:
+        """Make a container and return its id; None when the engine refuses.
+
+        For containers that the worker's own runtime would not make: see `conformance`.
+
+        Raises:
+            EngineUnreachable: No engine answers.
+        """
+        content = strict_json.dumps(dict(body))
+        made = await self._ask("POST", f"/containers/create?name={name}", content)
+        return str(made["Id"]) if made else None
+
     async def _get(self, path: str) -> Any:
         """The answer's JSON; None when there is no such thing, or it does not run."""
+        return await self._ask("GET", path)
+
+    async def _ask(self, method: str, path: str, content: bytes | None = None) -> Any:
         # Looked at first: httpcore leaks its socket when there is nothing to connect to.
         if self._socket is not None and not self._socket.is_socket():
             raise EngineUnreachable(f"no container engine at {self.address}: no such socket")
         try:
-            answer = await self._client.get(path)
+            answer = await self._client.request(
+                method, path, content=content, headers={"Content-Type": "application/json"}
+            )
         except httpx2.TransportError as error:
             raise EngineUnreachable(f"no container engine at {self.address}: {error}") from error
-        if answer.status_code != HTTPStatus.OK:
+        if answer.status_code not in (HTTPStatus.OK, HTTPStatus.CREATED):
             return None
         return strict_json.loads(answer.content)
 
