@@ -122,12 +122,12 @@ class SimEngine:
             raise EngineTimeout(f"{verb} was not answered in {TIMEOUT_S:g} s")
         return answer
 
-    async def until_broken(self, work: Coroutine[Any, Any, T]) -> T:
+    async def until_broken(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Carry out what lasts; it ends with an error when the engine goes down meanwhile."""
         await self._be_reachable(TIMEOUT_S)
         broken = asyncio.get_running_loop().create_future()
         self._broken.append(broken)
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(work())
         try:
             await asyncio.wait((task, broken), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -218,7 +218,7 @@ class EnginePort:
         return await self._engine.ask("find_image", lambda: self._runtime.find_image(ref))
 
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
-        return await self._engine.until_broken(self._runtime.pull(ref, on_progress))
+        return await self._engine.until_broken(lambda: self._runtime.pull(ref, on_progress))
 
     async def create(self, spec: ContainerSpec) -> ContainerHandle:
         return await self._engine.ask("create", lambda: self._engine.create(spec))
@@ -227,7 +227,7 @@ class EnginePort:
         await self._engine.ask("start", lambda: self._engine.start(handle))
 
     async def wait(self, handle: ContainerHandle) -> ContainerState:
-        return await self._engine.until_broken(self._runtime.wait(handle))
+        return await self._engine.until_broken(lambda: self._runtime.wait(handle))
 
     async def inspect(self, handle: ContainerHandle) -> ContainerState:
         return await self._engine.ask("inspect", lambda: self._runtime.inspect(handle))
@@ -249,7 +249,7 @@ class EnginePort:
         chunks = self._runtime.logs(handle, after)
         try:
             while True:
-                yield await self._engine.until_broken(_next(chunks))
+                yield await self._engine.until_broken(lambda: _next(chunks))
         except _EndOfLog:
             return
         finally:

@@ -82,7 +82,6 @@ class Nemesis:
             self._server.start()
         elif self._server.process.is_frozen:
             self._server.process.thaw()
-            self._recorder.note("server", what="back")
         for link in self._links():
             _repair(link)
         for host in self._hosts:
@@ -124,7 +123,7 @@ class Nemesis:
     async def _freeze_worker(self) -> None:
         host = self._draw.choice(self._hosts)
         process = host.process
-        if process is None:
+        if process is None or process.is_frozen:
             return
         with self._broken("freeze worker", host.name):
             process.freeze()
@@ -159,14 +158,16 @@ class Nemesis:
 
     async def _freeze_server(self) -> None:
         process = self._server.process
-        if process is None:
+        if process is None or process.is_frozen:
             return
         with self._broken("freeze server", "server"):
             process.freeze()
             began_s = self._clock.monotonic()
             await self._for(2.0, 50.0)
             process.thaw()
-            if self._clock.monotonic() - began_s > self._server.settings.amnesty_after_gap_s:
+            frozen_s = self._clock.monotonic() - began_s
+            is_back = process is self._server.process
+            if is_back and frozen_s > self._server.settings.amnesty_after_gap_s:
                 self._recorder.note("server", what="back")
 
     async def _commits_unknown(self) -> None:

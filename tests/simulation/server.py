@@ -51,6 +51,7 @@ class SimServer:
         settings: Settings,
         draw: random.Random,
     ) -> None:
+        self._rosters = draw.choice((1, 2))
         self._loop, self._clock, self._network = loop, VirtualClock(loop), network
         self._recorder, self._draw = recorder, draw
         self._path = settings.database_path
@@ -59,6 +60,7 @@ class SimServer:
         self.settings = settings
         self.outside = Outside(settings, self._new_id, draw)
         self.commit_loss = 0.0
+        self._gone_at_s = float("-inf")
         self.process: Process | None = None
 
     @property
@@ -78,10 +80,15 @@ class SimServer:
         self.process = Process(f"server {self._starts}", self._loop)
         self.process.call(self._open)
         self._network.server = self.process
-        self._recorder.note("server", what="back")
+        away_s = self._clock.monotonic() - self._gone_at_s
+        self._recorder.note("server", what="start")
+        if away_s > self.settings.amnesty_after_gap_s:
+            self._recorder.note("server", what="back")
 
     def kill(self) -> None:
         """SIGKILL: the file stays as it is, everything else is gone."""
+        if self.process is not None:
+            self._gone_at_s = self._clock.monotonic()
         process, store = self.process, self._store
         self.process = self._store = self._network.server = None
         if process is not None:
@@ -110,8 +117,8 @@ class SimServer:
         self._store = open_store(
             self._path, self._clock, self._loop, self._draw, self._loses_answer
         )
-        # Any number of dispatchers and rescuers may run side by side: here two of each do.
-        for _ in range(2):
+        # Any number of dispatchers and rescuers may run side by side.
+        for _ in range(self._rosters):
             Roster(self._store, self.outside, self._clock).start()
 
     def _loses_answer(self) -> bool:

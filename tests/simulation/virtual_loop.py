@@ -70,8 +70,7 @@ class Process:
         self.is_frozen = False
         kept, self._kept = self._kept, []
         for each in kept:
-            if not each.is_cancelled:
-                self._loop.call_soon(each.run, context=each.context)
+            self._loop.call_soon(each.run_unless_cancelled, context=each.context)
 
     def meet(self, callback: _Callback) -> None:
         """Run a callback of this process, keep it, or drop it."""
@@ -94,9 +93,10 @@ class _Callback:
         self.context = context
         self.handle: asyncio.Handle | None = None
 
-    @property
-    def is_cancelled(self) -> bool:
-        return self.handle is not None and self.handle.cancelled()
+    def run_unless_cancelled(self) -> None:
+        """What is kept can still be cancelled, by its neighbours at the latest."""
+        if self.handle is None or not self.handle.cancelled():
+            self.run()
 
     def run(self) -> None:
         self._fn(*self._args)
