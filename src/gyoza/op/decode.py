@@ -6,6 +6,7 @@ where a schema only notes them), and reports every problem with its place, not o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,6 +14,7 @@ from typing import Any, Final, cast
 from gyoza.op import pydantic_models
 from gyoza.op.constraints import broken
 from gyoza.op.errors import Problem, pointer, shown
+from gyoza.op.file_places import file_places, replaced, value_at
 from gyoza.op.files import File
 from gyoza.op.protocol import ARTIFACT_KEY
 from gyoza.op.shapes import (
@@ -93,7 +95,7 @@ class _Decoder:
     def file(self, shape: FileShape, value: Any, place: Place) -> Any:
         """A file that the worker has brought here."""
         if isinstance(value, dict) and ARTIFACT_KEY in value:
-            words = "the file was not brought here; give it as an input or as an item of a list"
+            words = f"the file was not brought here: expected {ARTIFACT_KEY} with nothing beside it"
             raise _wrong(place, words)
         if not isinstance(value, str) or not value:
             raise _unexpected(place, value, "the path of a file")
@@ -159,6 +161,27 @@ class _Decoder:
         found = self._gather(triples, problems)
         return _made(shape, dict(zip(present, found, strict=True)), place)
 
+    def model(self, shape: Model, value: Any, place: Place) -> Any:
+        """A Pydantic model; its files are found here, as Pydantic knows only their paths."""
+        located = replaced(value, self._files_in(shape, value, place))
+        found, problems = pydantic_models.read(shape.python, located, place)
+        if problems:
+            raise Undecodable(problems)
+        return found
+
+    def _files_in(self, shape: Model, value: Any, place: Place) -> dict[Place, str]:
+        found: dict[Place, str] = {}
+        problems: list[Problem] = []
+        for inner in file_places(_schema_of(shape.python), value):
+            try:
+                path = self.file(FileShape(File), value_at(value, inner), (*place, *inner))
+                found[inner] = str(path.path)
+            except Undecodable as failure:
+                problems += failure.problems
+        if problems:
+            raise Undecodable(problems)
+        return found
+
     def _gather(
         self, parts: Iterable[tuple[Shape, Any, Place]], problems: list[Problem] | None = None
     ) -> list[Any]:
@@ -172,6 +195,11 @@ class _Decoder:
         if problems:
             raise Undecodable(problems)
         return found
+
+
+@functools.cache
+def _schema_of(python: Any) -> dict[str, Any]:
+    return pydantic_models.schema(python, "validation", "#/$defs/{model}")
 
 
 def _made(shape: Record, members: dict[str, Any], place: Place) -> Any:
@@ -210,13 +238,6 @@ def _choice(_: _Decoder, shape: Choice, value: Any, place: Place) -> Any:
             return python
     allowed = ", ".join(shown(known) for known, _ in shape.options)
     raise _unexpected(place, value, f"one of {allowed}")
-
-
-def _model(_: _Decoder, shape: Model, value: Any, place: Place) -> Any:
-    found, problems = pydantic_models.read(shape.python, value, place)
-    if problems:
-        raise Undecodable(problems)
-    return found
 
 
 def _list(value: Any, place: Place) -> list[Any]:
@@ -276,5 +297,5 @@ _DECODERS: Final[dict[type[Shape], Callable[[_Decoder, Any, Any, Place], Any]]] 
     Row: _Decoder.row,
     Mapping: _Decoder.mapping,
     Record: _Decoder.record,
-    Model: _model,
+    Model: _Decoder.model,
 }

@@ -190,6 +190,19 @@ class _Encoder:
         return _checked(value, place)
 
 
+def _anything(_: _Encoder, shape: Anything, value: Any, place: Place) -> Any:
+    # Its schema does not say where files are, so that nobody could bring them on.
+    return _Encoder(_refuse_file).anything(shape, value, place)
+
+
+def _refuse_file(path: os.PathLike[str], place: Place) -> str:
+    del path, place
+    raise ValueError(
+        "a file where the type is Any would arrive as mere text; declare it, "
+        "for example as dict[str, File]"
+    )
+
+
 def members_of(shape: Record, value: Any) -> dict[str, Any]:
     """The members that a record's value has, by name."""
     if shape.is_dict:
@@ -269,7 +282,7 @@ def _wrong(place: Place, message: str) -> OutputError:
 
 
 _ENCODERS: Final[dict[type[Shape], Callable[[_Encoder, Any, Any, Place], Any]]] = {
-    Anything: _Encoder.anything,
+    Anything: _anything,
     Null: _null,
     Scalar: _scalar,
     Text: _text,

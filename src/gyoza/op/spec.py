@@ -20,10 +20,11 @@ from gyoza.op.decorator import Needs, needs_of
 from gyoza.op.docstrings import Docstring
 from gyoza.op.encode import encode_default
 from gyoza.op.errors import BadInput, OutputError, Problem, SpecError, pointer
+from gyoza.op.file_alternatives import lookalike
 from gyoza.op.hints import HintReader, Unsupported
 from gyoza.op.results import Result, read_result
 from gyoza.op.schema import json_schema
-from gyoza.op.shapes import FileShape, Items, Null, OneOf, Row, Shape, walk
+from gyoza.op.shapes import Null, OneOf, Shape
 from gyoza.op.type_names import is_nullable, type_name
 
 _NO_TYPE: Final = "has no type; annotate it, for example {name}: str"
@@ -197,10 +198,12 @@ class _SignatureReader:
             if annotation is inspect.Signature.empty:
                 raise SpecError("has no type; write -> None if the op returns nothing")  # noqa: TRY301
             hint = self._resolved("return", annotation)
-            return read_result(hint, self._hints, self._words.returns)
+            result = read_result(hint, self._hints, self._words.returns)
+            _refuse_lookalikes(*(output.shape for output in result.outputs.values()))
         except (Unsupported, SpecError) as error:
             problems.append(Problem("return", str(error)))
             return Result()
+        return result
 
     def _parameter(self, parameter: inspect.Parameter) -> Parameter:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -210,7 +213,7 @@ class _SignatureReader:
         if parameter.annotation is inspect.Parameter.empty:
             raise SpecError(_NO_TYPE.format(name=parameter.name))
         shape = self._hints.shape(self._resolved(parameter.name, parameter.annotation))
-        _refuse_files_out_of_reach(shape)
+        _refuse_lookalikes(shape)
         description = shape.field.description or self._words.arguments.get(parameter.name, "")
         is_positional = parameter.kind is parameter.POSITIONAL_ONLY
         if parameter.default is inspect.Parameter.empty:
@@ -254,25 +257,9 @@ def _default(shape: Shape, value: Any) -> Any:
     return found
 
 
-def _refuse_files_out_of_reach(shape: Shape) -> None:
-    reachable = _staged(shape)
-    if any(isinstance(part, FileShape) and part not in reachable for part in walk(shape)):
-        raise SpecError(
-            "a file inside of an object is not brought to the op; "
-            "make it a parameter of its own, or use list[File]"
-        )
-
-
-def _staged(shape: Shape) -> list[Shape]:
-    """Where a worker looks for files: the input itself, and the items of a list."""
-    whole = list(shape.options) if isinstance(shape, OneOf) else [shape]
-    found = list(whole)
-    for each in whole:
-        items = [each.item] if isinstance(each, Items) else []
-        items += each.items if isinstance(each, Row) else ()
-        for item in items:
-            found += item.options if isinstance(item, OneOf) else (item,)
-    return found
+def _refuse_lookalikes(*shapes: Shape) -> None:
+    for problem in filter(None, map(lookalike, shapes)):
+        raise SpecError(problem)
 
 
 def _over(first: Docstring, second: Docstring) -> Docstring:

@@ -156,3 +156,12 @@ class TestFiles:
         found = encoded(Scene, scene, OutputFiles(tmp_path / "out").keep)
 
         assert found == {"name": "s", "image": "files/a.png"}
+
+    @pytest.mark.parametrize("wrap", [lambda f: f, lambda f: [f], lambda f: {"a": f}])
+    def test_a_file_where_anything_may_be_is_refused_since_nobody_would_find_it(
+        self, tmp_path: Path, wrap: Any
+    ) -> None:
+        scene = Scene(name="s", image=File(tmp_path / "a.png"))
+        for value in (File(tmp_path / "a.png"), tmp_path / "a.png", scene):
+            with pytest.raises(OutputError, match="declare it, for example as"):
+                encoded(Any, wrap(value))

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, TypedDict
+from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from gyoza.models import Constraints, Execution, InputSpecs, OutputSpecs, RetryPolicy
 from gyoza.op import Context, Field, File, Image, SpecError, Table, op
+from gyoza.op.file_places import mentions_files
 from gyoza.op.spec import derive
 
 
@@ -219,7 +222,7 @@ def test_everything_wrong_with_a_signature_is_said_at_once_with_the_nearest_type
         c: set[list[int]],
         d,  # type: ignore[no-untyped-def]  # noqa: ANN001
         e: Annotated[str, Field(gt=1)],
-        f: Frame,
+        f: File | str,
         *args: int,
         g: int = "one",  # type: ignore[assignment]
         h: Callable[[], None],
@@ -239,7 +242,7 @@ def test_everything_wrong_with_a_signature_is_said_at_once_with_the_nearest_type
     assert "use list[list[int]]" in said["c"]
     assert "annotate it, for example d: str" in said["d"]
     assert "Field(gt=1) does not apply here; it applies to int and float" in said["e"]
-    assert "list[File]" in said["f"]
+    assert "a file travels as text" in said["f"]
     assert "default does not fit" in said["g"]
     assert "Literal" in said["h"]
     assert "list[float], or File" in said["i"]
@@ -298,3 +301,86 @@ def test_needs_that_cannot_be_read_are_refused_where_they_are_written(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         op(**needs)
+
+
+@dataclass
+class Masked:
+    mask: File
+
+
+@dataclass
+class Named:
+    mask: str
+
+
+@dataclass
+class Kept:
+    kind: Literal["kept"]
+    value: File
+
+
+@dataclass
+class Told:
+    kind: Literal["told"]
+    value: str
+
+
+class Modelled(BaseModel):
+    kind: Literal["modelled"] = "modelled"
+    value: File
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        list[File],
+        dict[str, list[Image]],
+        File | None,
+        list[File | None],
+        tuple[str, File],
+        set[File],
+        Frame,
+        list[Frame],
+        Frame | None,
+        File | Image,
+        File | int,
+        File | list[str],
+        Frame | Masked,
+        Kept | Told,
+        Modelled,
+        Modelled | Kept,
+        Modelled | Told | None,
+    ],
+    ids=str,
+)
+def test_files_may_be_anywhere_in_inputs_and_outputs(hint: Any) -> None:
+    def takes(value: Any) -> Any: ...
+
+    takes.__annotations__ = {"value": hint, "return": hint}
+
+    assert mentions_files(derive(takes).to_dict())
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        (File | str, "a file travels as text"),
+        (list[Image | UUID], "a file travels as text"),
+        (dict[str, File | Literal["none"]], "a file travels as text"),
+        (File | Any, "a file travels as text"),
+        (Masked | Named, r"look alike \(Masked and Named\); give each a member"),
+        (Frame | dict[str, str], "look alike"),
+        (list[File] | list[str], "look alike"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("side", ["value", "return"])
+def test_a_file_that_could_be_taken_for_something_else_is_refused(
+    hint: Any, words: str, side: str
+) -> None:
+    def takes(value: Any) -> Any: ...
+
+    takes.__annotations__ = {"value": int, "return": int, side: hint}
+
+    with pytest.raises(SpecError, match=f"{side}: .*{words}"):
+        derive(takes)

@@ -35,6 +35,12 @@ class Level(enum.IntEnum):
 
 
 @dataclass
+class Scene:
+    image: File
+    masks: list[Image] = field(default_factory=list[Image])
+
+
+@dataclass
 class Tile:
     """A tile."""
 
@@ -116,6 +122,9 @@ ROWS: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("Table", Table, [Table("/in/a.csv")], [1, None]),
     ("Path", Path, [Path("/in/a.bin")], [1, None]),
     ("list[File]", list[File], [[File("/in/a"), File("/in/b")]], ["/in/a", [1]]),
+    ("dict[str, File]", dict[str, File], [{"x": File("/in/a")}, {}], ["/in/a", {"x": 1}]),
+    ("File | None", File | None, [File("/in/a"), None], [1, []]),
+    ("dataclass with a File", Scene, [Scene(File("/in/a")), Scene(File("b"), [Image("c")])], [{}]),
     ("Any", Any, [None, 1, "a", [1, {"b": None}]], []),
     ("object", object, [None, True], []),
 ]  # fmt: skip
@@ -232,3 +241,22 @@ def test_a_file_that_was_not_brought_here_says_so() -> None:
 
 def test_bad_input_that_an_author_raises_has_only_words() -> None:
     assert str(BadInput("scene has no red band")) == "scene has no red band"
+
+
+def test_files_within_a_model_are_found_and_missed_like_any_others(tmp_path: Path) -> None:
+    class Page(BaseModel):
+        scan: File
+        extras: list[File | None] = []
+
+    def locate(path: str) -> Path:
+        if path == "none":
+            raise ValueError("there is no file none")
+        return tmp_path / path
+
+    shape = HintReader().shape(list[Page])
+
+    (page,) = decode(shape, [{"scan": "a", "extras": ["b", None]}], (), locate)
+    with pytest.raises(Undecodable, match="/pages/0/extras/0: there is no file none"):
+        decode(shape, [{"scan": "a", "extras": ["none"]}], ("pages",), locate)
+
+    assert page == Page(scan=File(tmp_path / "a"), extras=[File(tmp_path / "b"), None])

@@ -16,6 +16,7 @@ import msgspec
 
 from gyoza.op import protocol
 from gyoza.op.errors import pointer
+from gyoza.op.file_places import Place, replaced
 from gyoza.wire import messages
 from gyoza.wire.messages import ArtifactRef
 from gyoza.wire.strict_json import StrictJsonError
@@ -31,7 +32,6 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME_CHARS: Final = 100
 
-Place = tuple[str | int, ...]
 Fetch = Callable[[ArtifactRef], Awaitable[str]]
 """Brings a file into `in/files/` and returns its path inside the container."""
 
@@ -53,7 +53,7 @@ async def with_files_staged(inputs: dict[str, Any], fetch: Fetch) -> dict[str, A
     wanted = {_key(each): each for each in found.values()}
     paths = dict(zip(wanted, await _all(wanted.values(), fetch), strict=True))
     by_place = {place: paths[_key(each)] for place, each in found.items()}
-    return cast("dict[str, Any]", _replaced(inputs, (), by_place))
+    return cast("dict[str, Any]", replaced(inputs, by_place))
 
 
 async def stage_file(cache: FileCache, folder: Path, reference: ArtifactRef) -> str:
@@ -126,18 +126,6 @@ def _reference(described: Any, place: Place) -> ArtifactRef:
 def _misdescribed(place: Place, what: str) -> StageFailure:
     where = pointer(("inputs", *place))
     return StageFailure("BAD_INPUT", f"{where}: {what}", charged=True, retryable=False)
-
-
-def _replaced(value: Any, place: Place, paths: dict[Place, str]) -> Any:
-    if place in paths:
-        return paths[place]
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        return {name: _replaced(each, (*place, name), paths) for name, each in members.items()}
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        return [_replaced(each, (*place, number), paths) for number, each in enumerate(items)]
-    return value
 
 
 async def _all(references: Iterable[ArtifactRef], fetch: Fetch) -> list[str]:

@@ -6,6 +6,7 @@ output means for the run is decided in `outcome`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,6 +14,8 @@ from typing import Any, Final, cast
 from gyoza.models import OutputSpecs
 from gyoza.models.value_types import known_type
 from gyoza.op import protocol
+from gyoza.op.errors import pointer
+from gyoza.op.file_places import Place, file_places, replaced, value_at
 from gyoza.wire import strict_json
 from gyoza.worker import hostile_files
 from gyoza.worker.execution.outcome import OpError
@@ -40,12 +43,21 @@ class Document:
     Attributes:
         values: None when there is no `output.json`.
         files: Every file to store, by path under `out/files/`.
-        file_outputs: Names of outputs whose value is a file, and its path.
+        file_outputs: Steps to each value that is a file, anywhere in the outputs, and its path.
     """
 
     values: dict[str, Any] | None
     files: dict[str, FoundFile] = field(default_factory=dict[str, FoundFile])
-    file_outputs: dict[str, str] = field(default_factory=dict[str, str])
+    file_outputs: dict[Place, str] = field(default_factory=dict[Place, str])
+
+    def values_with(self, references: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs with every file replaced by what stands for it.
+
+        Args:
+            references: By path under `out/files/`.
+        """
+        by_place = {place: references[path] for place, path in self.file_outputs.items()}
+        return cast("dict[str, Any]", replaced(self.values or {}, by_place))
 
 
 def read_document(out_folder: Path, specs: OutputSpecs, disk_mb: int) -> Document:
@@ -160,17 +172,38 @@ def _list_files(folder: int) -> dict[str, FoundFile]:
 
 def _file_outputs(
     values: dict[str, Any], specs: OutputSpecs, files: dict[str, FoundFile]
-) -> dict[str, str]:
-    found: dict[str, str] = {}
+) -> dict[Place, str]:
+    found: dict[Place, str] = {}
     problems: list[str] = []
-    for name, spec in specs.specs.items():
-        if name in values and known_type(spec.type) == "file":
-            try:
-                found[name] = _existing_path(values[name], files)
-            except Unacceptable as problem:
-                problems.append(f"{strict_json.pointer_of(name)}: {problem}")
+    for place in _file_places(values, specs):
+        try:
+            found[place] = _existing_path(value_at(values, place), files)
+            _check_level(place)
+        except Unacceptable as problem:
+            problems.append(f"{pointer(place)}: {problem}")
     if problems:
         raise Unacceptable("; ".join(problems))
+    return found
+
+
+def _check_level(place: Place) -> None:
+    levels = MAX_VALUE_LEVELS - 2  # what stands for a file is two levels more
+    if len(place) > levels:
+        raise Unacceptable(f"a file is nested deeper than {levels} levels")
+
+
+def _file_places(values: dict[str, Any], specs: OutputSpecs) -> list[Place]:
+    """Where outputs are files, by what is declared; a text that looks like a path is none."""
+    found: list[Place] = []
+    for name, spec in specs.specs.items():
+        if name in values and known_type(spec.type) == "file":
+            found.append((name,))
+        elif name in values and spec.schema:
+            try:
+                found += [(name, *place) for place in file_places(spec.schema, values[name])]
+            except RecursionError:
+                message = f"{name}: its schema is nested too deep to look for files in it"
+                raise Unacceptable(message) from None
     return found
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gyoza.models import OutputSpecs
+from gyoza.op.files import file_schema
 from gyoza.worker.execution.input_files import safe_name
 from gyoza.worker.execution.outputs import (
     OverDiskLimit,
@@ -17,6 +19,14 @@ from gyoza.worker.execution.outputs import (
 from gyoza.worker.execution.stages.resolve_image import candidates
 
 FILE = OutputSpecs.from_dict({"f": {"type": "file"}})
+A_FILE = file_schema()
+
+
+def left(out: Path, values: dict[str, Any], *files: str) -> None:
+    (out / "files").mkdir()
+    for name in files:
+        (out / "files" / name).write_text(name)
+    (out / "output.json").write_text(json.dumps(values))
 
 
 @pytest.mark.parametrize("value", ["a.txt", "./a.txt", "/gyoza/out/files/a.txt"])
@@ -32,7 +42,7 @@ def test_a_file_output_names_a_file_as_authors_see_it(tmp_path: Path, value: str
 
     document = read_document(tmp_path, FILE, disk_mb=10)
 
-    assert document.file_outputs == {"f": "a.txt"}
+    assert document.file_outputs == {("f",): "a.txt"}
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,58 @@ def test_a_file_output_names_a_file_as_authors_see_it(tmp_path: Path, value: str
 def test_a_file_output_cannot_name_anything_else(value: Any) -> None:
     with pytest.raises(Unacceptable):
         file_path(value)
+
+
+def test_files_are_found_wherever_the_schema_has_them_and_nowhere_else(tmp_path: Path) -> None:
+    page = {"type": "object", "properties": {"scan": A_FILE, "note": {"type": "string"}}}
+    specs = OutputSpecs.from_dict(
+        {
+            "pages": {"type": "array", "schema": {"type": "array", "items": page}},
+            "mask": {"type": "any", "schema": {"anyOf": [A_FILE, {"type": "null"}]}},
+            "none": {"type": "any", "schema": {"anyOf": [A_FILE, {"type": "null"}]}},
+            "text": {"type": "string"},
+        }
+    )
+    values = {
+        "pages": [{"scan": "files/a", "note": "files/a"}, {"note": "b"}],
+        "mask": "b",
+        "none": None,
+        "text": "files/a",
+    }
+    left(tmp_path, values, "a", "b")
+
+    document = read_document(tmp_path, specs, disk_mb=10)
+
+    assert document.file_outputs == {("pages", 0, "scan"): "a", ("mask",): "b"}
+    assert document.values_with({"a": {"$artifact": 1}, "b": {"$artifact": 2}}) == {
+        "pages": [{"scan": {"$artifact": 1}, "note": "files/a"}, {"note": "b"}],
+        "mask": {"$artifact": 2},
+        "none": None,
+        "text": "files/a",
+    }
+
+
+def test_a_bad_file_inside_of_an_output_is_named_by_its_place(tmp_path: Path) -> None:
+    specs = OutputSpecs.from_dict({"l": {"type": "array", "schema": {"items": A_FILE}}})
+    left(tmp_path, {"l": ["a", "gone", {"$artifact": {}}]}, "a")
+
+    with pytest.raises(Unacceptable) as refusal:
+        read_document(tmp_path, specs, disk_mb=10)
+
+    assert "/l/1: there is no file out/files/gone" in str(refusal.value)
+    assert "/l/2: got " in str(refusal.value)
+
+
+def test_a_file_nested_so_deep_that_no_reference_fits_is_refused(tmp_path: Path) -> None:
+    tree: dict[str, Any] = {"$defs": {"t": {"anyOf": [A_FILE, {"items": {"$ref": "#/$defs/t"}}]}}}
+    specs = OutputSpecs.from_dict({"t": {"type": "any", "schema": {**tree, "$ref": "#/$defs/t"}}})
+    value: Any = "a"
+    for _ in range(54):
+        value = [value]
+    left(tmp_path, {"t": value}, "a")
+
+    with pytest.raises(Unacceptable, match="deeper than 54 levels"):
+        read_document(tmp_path, specs, disk_mb=10)
 
 
 def test_every_bad_file_output_is_named_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
@@ -86,9 +86,7 @@ class CollectOutputs:
                 context.report.event("ERROR", f"out/files/{name} {file.refusal}; left out")
             else:
                 artifacts[path] = await self._store(context, path)
-        values: dict[str, Any] = dict(document.values or {})
-        for name, path in document.file_outputs.items():
-            values[name] = describe(artifacts[path])
+        values = document.values_with({path: describe(ref) for path, ref in artifacts.items()})
         return Output(values, list(artifacts.values()), is_missing=document.values is None)
 
     async def _store(self, context: ExecutionContext, path: str) -> ArtifactRef:
