@@ -50,6 +50,8 @@ class Settings(BaseSettings):
             heartbeats.
         lease_s: Seconds after the last heartbeat until a worker's attempts count as lost; outlives
             a 40 s storage hiccup with room for retries.
+        hand_off_s: Seconds until the attempts of a worker that left its containers to a successor
+            count as lost; long enough to install a new version and start it.
         acknowledge_within_s: An assignment that its worker has not claimed after so many seconds
             goes back to PENDING; longer than a long poll (25 s), so a connected worker never
             meets it.
@@ -104,6 +106,7 @@ class Settings(BaseSettings):
     heartbeat_interval_s: float = Field(default=5.0, gt=0)
     silent_after_s: float = Field(default=15.0, gt=0)
     lease_s: float = Field(default=60.0, gt=0)
+    hand_off_s: float = Field(default=300.0, gt=0)
     acknowledge_within_s: float = Field(default=30.0, gt=0)
     pulse_interval_s: float = Field(default=5.0, gt=0)
     amnesty_after_gap_s: float = Field(default=15.0, gt=0)

@@ -328,12 +328,15 @@ class Heartbeat(Message):
 
     Attributes:
         problem: "" when the engine is well, else what is wrong with it, in words.
+        leaving: This process ends now and leaves its containers to a successor: the leases get
+            longer, and no new work is assigned before the successor has registered.
     """
 
     session_id: str
     held: list[Held] = []
     gpus: list[Gpu] = []
     problem: str = ""
+    leaving: bool = False
 
 
 class CancelOrder(Message):

@@ -155,6 +155,8 @@ class Agent:
                 await self._until_the_end()
         finally:
             await end(*loops)
+            if self._leaving.is_set():
+                await self._say_that_we_leave()
             await self._let_go()
         await self._reporter.flush(LAST_REPORTS_S)
         if self._fatal is not None:
@@ -178,6 +180,15 @@ class Agent:
                 await self._discard_all()
         finally:
             await end(impatient)
+
+    async def _say_that_we_leave(self) -> None:
+        """Ask the server to wait longer for our successor than it would for us."""
+        last = self._heartbeat()
+        last.leaving = True
+        try:
+            await self._services.server.heartbeat(self._worker_id, last)
+        except ServerFault as fault:
+            _log.info("the server does not know that we leave", why=str(fault))
 
     async def _let_go(self) -> None:
         """End what is still being carried out here, and touch none of its containers."""

@@ -140,6 +140,50 @@ def test_ten_restarts_in_a_row_are_one_attempt(world: World) -> None:
     assert world.types(run.id) == ["ASSIGNED", "STARTED", "COMPLETED"]
 
 
+# --- leaving on purpose ------------------------------------------------------------------------
+
+
+def test_the_successor_of_a_worker_that_left_on_purpose_has_five_minutes(world: World) -> None:
+    worker = world.worker()
+    run = world.submit()
+    held = worker.take()
+    worker.started(held)
+
+    worker.heartbeat(held, leaving=True)
+    world.clock.advance(299)
+    lost = world.expire_leases()
+    answer = worker.register(session="s2", containers=[a_container(held)])
+
+    assert lost == 0
+    assert verdicts(answer) == ["ADOPT"]
+    assert world.run(run.id).state is OpRunState.RUNNING
+
+
+def test_a_successor_that_does_not_come_in_five_minutes_has_lost_its_runs(world: World) -> None:
+    worker = world.worker()
+    world.submit()
+    held = worker.take()
+
+    worker.heartbeat(held, leaving=True)
+    world.clock.advance(300)
+
+    assert world.expire_leases() == 1
+
+
+def test_a_worker_that_left_gets_no_work_until_its_successor_is_there(world: World) -> None:
+    worker = world.worker()
+    worker.heartbeat(leaving=True)
+    run = world.submit()
+
+    nothing = world.dispatch()
+    view = world.do(lambda uow: workers.get_worker(uow, worker.id, world.outside))
+    worker.register(session="s2")
+
+    assert nothing == []
+    assert (view.state, "successor" in view.detail) == ("UNHEALTHY", True)
+    assert world.dispatch() == [run.id]
+
+
 # --- what is over ------------------------------------------------------------------------------
 
 

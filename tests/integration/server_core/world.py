@@ -166,13 +166,18 @@ class Worker:
         return world.do(lambda uow: workers.register_worker(uow, command, world.outside))
 
     def heartbeat(
-        self, *held: Assignment, problem: str = "", gpus: list[Gpu] | None = None
+        self,
+        *held: Assignment,
+        problem: str = "",
+        gpus: list[Gpu] | None = None,
+        leaving: bool = False,
     ) -> HeartbeatAnswer:
         command = Heartbeat(
             session_id=self.session,
             held=[Held(run_id=each.run_id, fence=each.fence) for each in held],
             problem=problem,
             gpus=gpus or [],
+            leaving=leaving,
         )
         world = self.world
         return world.do(lambda uow: workers.heartbeat(uow, self.id, command, world.outside))

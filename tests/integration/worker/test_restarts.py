@@ -381,11 +381,14 @@ async def test_a_hand_off_leaves_containers_running_and_the_next_process_goes_on
         assert rig.life
         await asyncio.wait_for(rig.life, 5)
         state = (await the_container(rig)).state
+        last = rig.server.heartbeats[-1]
         rig.services.journal.close()
         await rig.start_again()
         await asyncio.wait_for(rig.server.until(attempt), 20)
 
     assert state.status == "running"
+    assert last.leaving
+    assert [each.run_id for each in last.held] == [attempt.assignment.run_id]
     assert attempt.text == "".join(f"line {n} ä€\n" for n in range(30))
     assert result_of(attempt).outcome == "COMPLETED"
 

@@ -49,6 +49,9 @@ def settle(
         _close_what_is_gone(uow, command, kept, why, outside)
         _free_what_is_gone(uow, command, kept, rebooted=rebooted)
     taken = _take_over(uow, command, kept, outside)
+    if is_new:
+        for run_id, fence in taken:
+            outside.tally.note("container adopted", run=run_id, fence=fence, worker=worker_id)
     runs = {run.id: run for run in uow.runs.get_many({each.run_id for each in command.containers})}
     limbo = _limbo(uow, command, runs, is_new=is_new)
     patience = timedelta(seconds=outside.settings.limbo_s)
@@ -136,10 +139,6 @@ def _take_over(
     # A database restored from a backup may have forgotten that it was claimed.
     uow.assignments.mark_claimed(unclaimed & kept, f"adopted-{command.session_id}", uow.now())
     held = [each for each in uow.assignments.held_by(command.worker_id) if _key(each) in kept]
-    for each in held:
-        outside.tally.note(
-            "container adopted", run=each.run_id, fence=each.fence, worker=each.worker_id
-        )
     told = assignments_of(uow, command.worker_id, held)
     return {_key(each): (each, said) for each, said in zip(held, told, strict=True)}
 

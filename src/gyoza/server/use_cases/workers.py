@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from gyoza.models import OpRunState
 from gyoza.server.errors import WorkerBusy, WorkerNotFound
@@ -38,6 +39,8 @@ from gyoza.wire.messages import (
     WorkerView,
 )
 
+LEAVING: Final = "its process has left its containers to a successor, which has not come yet"
+
 
 def register_worker(uow: UnitOfWork, command: Register, outside: Outside) -> Registered:
     """Let a worker in, or let a new process of it take over from the one before.
@@ -60,9 +63,11 @@ def heartbeat(
         SessionSuperseded: Another session registered.
     """
     before = active_session(uow, worker_id, command.session_id)
-    uow.workers.touch(worker_id, command.session_id, uow.now(), command.gpus, command.problem)
+    problem = LEAVING if command.leaving else command.problem
+    uow.workers.touch(worker_id, command.session_id, uow.now(), command.gpus, problem)
+    lease_s = outside.settings.hand_off_s if command.leaving else outside.settings.lease_s
     named = [(each.run_id, each.fence) for each in command.held]
-    renewed = uow.assignments.renew(worker_id, named, outside.settings.lease_s)
+    renewed = uow.assignments.renew(worker_id, named, lease_s)
     held = uow.assignments.held_by(worker_id)
     _free_what_is_gone(uow, worker_id, held, set(named))
     if _may_take_more(before, command, uow, outside):
@@ -210,7 +215,7 @@ def _may_take_more(
     before: WorkerRecord, command: Heartbeat, uow: UnitOfWork, outside: Outside
 ) -> bool:
     was, _ = state_of(before, uow.now(), outside.settings)
-    came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not command.problem
+    came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not (command.problem or command.leaving)
     used = {gpu.uuid: gpu.used_mb for gpu in before.capacity.gpus}
     return came_back or any(gpu.used_mb < used.get(gpu.uuid, 0) for gpu in command.gpus)
 
