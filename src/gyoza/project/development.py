@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from gyoza.models import OpDefinition
 
@@ -103,12 +103,6 @@ def syntax_fault(sources: Mapping[str, Path]) -> Fault | None:
         except (OSError, ValueError) as error:
             return Fault(f"{name}: {error}")
     return None
-
-
-def schema_of(definition: OpDefinition) -> dict[str, Any]:
-    """Return the part of a definition that is the same however its image is made."""
-    left_out = {*_TIMES, "version", "image", "image_digest"}
-    return {name: value for name, value in definition.to_dict().items() if name not in left_out}
 
 
 def _python(sources: Mapping[str, Path]) -> Iterable[tuple[str, Path]]:

@@ -144,7 +144,7 @@ def test_a_changed_signature_is_shown_and_what_is_installed_is_built(
         while "error" in said[-1]:  # the two files are two saves
             said.append(loop.said())
 
-    assert '+ input_specs.times.type: "integer"' in other_inputs["changes"]
+    assert other_inputs["changes"] == ["+ inputs.times: integer, default 1"]
     assert other_inputs["was_built"] is False
     assert said[-1]["was_built"] is True
 
@@ -184,3 +184,29 @@ def test_a_path_without_a_project_is_refused_before_anything_starts(tmp_path: Pa
     assert loop.process.returncode == 7
     assert "absent: no such file or folder" in err
     assert not (tmp_path / "data").exists()
+
+
+def test_a_single_file_is_a_project_and_its_versions_do_not_drown_the_list(
+    project: Path, tmp_path: Path
+) -> None:
+    del project
+    script = tmp_path / "edit_loop_script.py"
+    block = '# /// script\n# [tool.gyoza]\n# id = "edit-loop-script"\n# ///\n'
+    script.write_text(block + CODE)
+
+    with a_loop(tmp_path, script) as loop:
+        url, first = loop.said()["url"], loop.said()
+        script.write_text(block + CODE.replace("Hello", "Ciao"))
+        second = loop.said()
+        listed = [
+            subprocess.run(
+                [*GYOZA, "op", "versions", "edit-loop-script", "--url", url, "-q", *more],
+                env=own_environment(),
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout.split()
+            for more in ([], ["--all"])
+        ]
+
+    assert listed == [[second["version"]], [second["version"], first["version"]]]

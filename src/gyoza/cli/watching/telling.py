@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from gyoza.cli.output import Output, duration
-from gyoza.project.development import schema_of
+from gyoza.project.changes import changes_in_words
+from gyoza.project.compatibility import breaking_changes
 
 if TYPE_CHECKING:
     from gyoza.cli.watching.updates import Deployed, Refused
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gyoza.project.build_progress import Step
 
 _STEP_WIDTH: Final = 64
+_OF_EVERY_SAVE: Final = ("version", "image", "image_digest")
 
 
 @dataclass(slots=True)
@@ -116,37 +117,23 @@ class Building:
 
 
 def differences(before: OpDefinition | None, after: OpDefinition) -> list[str]:
-    """Return what differs between two versions, apart from how their images are made. Pure."""
-    old = {} if before is None else _flat(schema_of(before))
-    new = _flat(schema_of(after))
+    """Return what differs between two versions, apart from how their images are made. Pure.
+
+    Args:
+        before: None when the op is new: then all of it is, and nothing is told.
+        after: The version now.
+    """
     if before is None:
         return []
-    found: list[str] = []
-    for name in sorted(old.keys() | new.keys()):
-        if name not in old:
-            found.append(f"+ {name}: {_text(new[name])}")
-        elif name not in new:
-            found.append(f"- {name}: {_text(old[name])}")
-        elif old[name] != new[name]:
-            found.append(f"~ {name}: {_text(old[name])} -> {_text(new[name])}")
-    return found
+    changes = changes_in_words(before, after)
+    breaking = breaking_changes(before, after)
+    return [
+        *(str(change) for change in changes if change.name not in _OF_EVERY_SAVE),
+        *(f"! BREAKING {each.place}: {each.text}" for each in breaking),
+    ]
 
 
 def how_to_run(op: OpDefinition) -> str:
     """Return the command that runs an op, with what it needs."""
     needed = [name for name, spec in op.input_specs.specs.items() if spec.required]
     return " ".join([f"gyoza run {op.id}", *(f"-i {name}=..." for name in needed)])
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, item in value.items():
-        if isinstance(item, dict) and item:
-            flat |= _flat(item, f"{prefix}{name}.")  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            flat[prefix + name] = item
-    return flat
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -141,7 +141,7 @@ class Updates:
             made = self._made(source)
             if made is None:
                 return None
-            return self._deploy(_project(source), made)
+            return self._deploy(read_project(source.file), made)
         except ProjectError as error:
             self.forget()
             return self._refused(self._fault_in_project(error))
@@ -163,7 +163,7 @@ class Updates:
         base = choose_base(self.base, source.settings, self.context.environment)
         image = bare_image(source, base, self.engine.builder)
         snapshot = snapshots.take(code_names(source, base))
-        seen = (image.tag, snapshot.digest, _project(source))
+        seen = (image.tag, snapshot.digest, read_project(source.file))
         if seen == self._seen:
             return None
         # Also of a save that is refused: the same fault is told once.
@@ -254,20 +254,6 @@ class Updates:
         found = syntax_fault(files) if is_about_code else None
         first, *others = str(error).splitlines()
         return found or Fault(first, tuple(others))
-
-
-def _project(source: BuildSource) -> Project:
-    if source.file.suffix != ".py":
-        return read_project(source.file)
-    return Project(
-        file=source.file,
-        id=source.id,
-        version=source.version,
-        image=source.image,
-        description=source.description,
-        entrypoint=source.entrypoint,
-        build=source.settings,
-    )
 
 
 def _lock(folder: Path, op_id: str) -> IO[bytes]:

@@ -39,7 +39,7 @@ def test_a_new_op_differs_from_nothing() -> None:
 def test_a_changed_input_is_told_as_it_was_and_as_it_is() -> None:
     before, after = an_op(text="string", size="integer"), an_op(text="string", size="float")
 
-    assert differences(before, after) == ['~ input_specs.size.type: "integer" -> "float"']
+    assert differences(before, after) == ["~ inputs.size: integer -> float"]
 
 
 def test_a_save_is_told_with_its_latency_and_what_was_built(out: io.StringIO) -> None:

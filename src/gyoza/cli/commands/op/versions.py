@@ -24,27 +24,40 @@ class Options:
 
     Attributes:
         op: Op id.
+        all: Whether versions that `gyoza dev` made are listed too.
     """
 
     op: str
+    all: bool = False
 
 
 def command(
     ctx: typer.Context,
     op: Annotated[str, typer.Argument(metavar="OP", help="Op id.")],
+    *,
+    show_all: Annotated[
+        bool, typer.Option("--all", "-a", help="Those that `gyoza dev` made, too.")
+    ] = False,
 ) -> int:
     """List the versions of an op."""
-    return run(Options(op), context_of(ctx))
+    return run(Options(op, show_all), context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
     """Show the versions, newest first."""
     from gyoza.cli.op_lookup import find_op
+    from gyoza.project.development import is_development
 
     output = context.output
     with context.client() as client:
         current = find_op(client, options.op, None)
-        versions = client.list_versions(current.id)
+        known = client.list_versions(current.id)
+    # One for each save of an afternoon; the current one is of interest whatever made it.
+    versions = [
+        op
+        for op in known
+        if options.all or op.version == current.version or not is_development(op.version)
+    ]
     if output.as_json:
         items = [{**op.to_dict(), "current": op.version == current.version} for op in versions]
         output.json({"items": items, "next_page_token": ""})
@@ -57,6 +70,8 @@ def run(options: Options, context: Context) -> ExitCode:
             _row(op, before, current, context) for op, before in zip(versions, older, strict=True)
         ]
         output.table(_COLUMNS, rows)
+        if len(known) > len(versions):
+            output.hint(f"{len(known) - len(versions)} more of development; --all lists them")
     return ExitCode.OK
 
 
