@@ -54,6 +54,10 @@ class Stack:
     def pid(self, name: str) -> int:
         return self._processes[name].pid
 
+    def process(self, name: str) -> subprocess.Popen[bytes]:
+        """The process itself, for a test that ends it in its own way."""
+        return self._processes[name]
+
     def kill(self, name: str) -> None:
         """SIGKILL, as a power cut would."""
         self._processes[name].kill()

@@ -85,6 +85,8 @@ class LogIntake:
     Args:
         now_s: Monotonic seconds at the start.
         after: Where an earlier process got; None for the beginning.
+        age_s: Seconds for which the container has run already; what it said while nobody read is
+            no flood.
         bytes_per_second: What passes in a second; twice as much may come at once.
         max_bytes: What passes in all; the last 64 KiB pass in any case, at the end.
     """
@@ -94,6 +96,7 @@ class LogIntake:
         now_s: float,
         *,
         after: LogMark | None = None,
+        age_s: float = 0.0,
         bytes_per_second: int = BYTES_PER_SECOND,
         max_bytes: int = MAX_BYTES,
     ) -> None:
@@ -101,7 +104,8 @@ class LogIntake:
         self._decoders = dict(zip(("stdout", "stderr"), map(_decoder, after.held), strict=True))
         self._skip = {after.stream: after.skip}
         self._position = after.position
-        self._bucket = TokenBucket(bytes_per_second, 2 * bytes_per_second, now_s)
+        saved = age_s * bytes_per_second - (max_bytes - after.left)
+        self._bucket = TokenBucket(bytes_per_second, 2 * bytes_per_second, now_s, saved=saved)
         self._pause = bytes_per_second / 4
         self._left = after.left
         self._dropped = 0

@@ -39,14 +39,18 @@ class OpEvents:
         now_s: Monotonic seconds at the start.
         taken: Events that were counted by an earlier process.
         dropped: Events that it dropped and no mark has told of.
+        age_s: Seconds for which the op has run already; what came while nobody read is no flood.
 
     Attributes:
         taken: Events that were counted.
         dropped: Events dropped of which no mark has told yet.
     """
 
-    def __init__(self, now_s: float, *, taken: int = 0, dropped: int = 0) -> None:
-        self._bucket = TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE, now_s)
+    def __init__(
+        self, now_s: float, *, taken: int = 0, dropped: int = 0, age_s: float = 0.0
+    ) -> None:
+        saved = age_s * EVENTS_PER_SECOND - taken
+        self._bucket = TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE, now_s, saved=saved)
         self.taken = taken
         self.dropped = dropped
 

@@ -13,14 +13,15 @@ class TokenBucket:
         rate: Units a second.
         burst: Most units at one moment, and the filling at the start.
         now_s: Monotonic seconds at the start.
+        saved: Units that nobody has taken before the start; they are there besides, once.
     """
 
     __slots__ = ("_at_s", "_burst", "_filling", "_rate")
 
-    def __init__(self, rate: float, burst: float, now_s: float) -> None:
+    def __init__(self, rate: float, burst: float, now_s: float, *, saved: float = 0) -> None:
         self._rate = rate
         self._burst = burst
-        self._filling = burst
+        self._filling = max(burst, saved)
         self._at_s = now_s
 
     def take(self, amount: int, now_s: float, *, reserve: float = 0) -> bool:
@@ -32,7 +33,8 @@ class TokenBucket:
             reserve: Refuse as well if fewer than this many units are there at all.
         """
         elapsed_s = max(0.0, now_s - self._at_s)
-        self._filling = min(self._burst, self._filling + elapsed_s * self._rate)
+        grown = min(self._burst, self._filling + elapsed_s * self._rate)
+        self._filling = max(self._filling, grown)
         self._at_s = now_s
         if self._filling < max(amount, min(reserve, self._burst)):
             return False

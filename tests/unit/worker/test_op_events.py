@@ -60,3 +60,11 @@ def test_progress_passes_through_any_flood() -> None:
     taken = events.take([*flood, b'{"type": "progress", "msg": 100}'], now_s=0)
 
     assert taken[-1] == OpEvent("PROGRESS", 100)
+
+
+def test_what_came_while_nobody_read_is_no_flood() -> None:
+    lines = [b'{"type": "info", "msg": "%d"}' % n for n in range(1000)]
+
+    found = OpEvents(0, age_s=10, taken=100).take(lines, 0)
+
+    assert len(found) == 900

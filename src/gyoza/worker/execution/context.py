@@ -103,6 +103,15 @@ class ExecutionContext:
         info = self.image_info
         return None if info is None else info.repo_digest or info.id
 
+    def age_s(self, now: datetime) -> float:
+        """Seconds for which the container had run when this process took it over; else 0.
+
+        By the wall clock, the only one that engine, earlier process and this one share.
+        """
+        if self.resumed is None or self.resumed.state.started_at is None:
+            return 0.0
+        return max(0.0, (now - self.resumed.state.started_at).total_seconds())
+
     def tell_started(self) -> None:
         """Report that the container runs; nothing that it says itself is known before."""
         payload = {"image_digest": self.image_digest, "gpu_uuid": self.assignment.gpu_uuid}

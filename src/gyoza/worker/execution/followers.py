@@ -52,7 +52,8 @@ class LogFollower:
         self._context = context
         self._services = services
         after = None if context.resumed is None else context.resumed.past.log_mark
-        self._intake = LogIntake(services.clock.monotonic(), after=after)
+        age_s = context.age_s(services.clock.now())
+        self._intake = LogIntake(services.clock.monotonic(), after=after, age_s=age_s)
 
     async def follow(self) -> None:
         """Read to the end; a stream that breaks is taken up again."""
@@ -103,7 +104,10 @@ class EventFollower:
         after = (context.resumed and context.resumed.past.event_mark) or START
         self._file = EventsFile(context.folder.outer, after)
         self._events = OpEvents(
-            services.clock.monotonic(), taken=after.taken, dropped=after.dropped
+            services.clock.monotonic(),
+            taken=after.taken,
+            dropped=after.dropped,
+            age_s=context.age_s(services.clock.now()),
         )
 
     async def follow(self) -> None:

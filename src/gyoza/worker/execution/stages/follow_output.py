@@ -136,15 +136,9 @@ class FollowOutput:
     async def _watch_time(self, context: ExecutionContext) -> None:
         run_s = context.settings.timeouts.run_s
         if run_s is not None and not _had_ended(context):
-            await self._services.clock.sleep(run_s - self._ran_before_s(context))
+            await self._services.clock.sleep(run_s - context.age_s(self._services.clock.now()))
             message = f"the op ran for longer than {run_s:g} s; raise timeouts.run_s if it may"
             context.stop.request(StopOrder(StopKind.RUN_TIMEOUT, message))
-
-    def _ran_before_s(self, context: ExecutionContext) -> float:
-        # By the wall clock, the only one that engine, earlier process and this one share.
-        if context.resumed is None or context.resumed.state.started_at is None:
-            return 0.0
-        return (self._services.clock.now() - context.resumed.state.started_at).total_seconds()
 
     async def _stop(
         self, context: ExecutionContext, waiting: asyncio.Future[ContainerState]
