@@ -87,8 +87,8 @@ def main(arguments: list[str]) -> int:
         outcomes.append(outcome)
         if not outcome.is_green:
             _tell(outcome)
-            if options.until_red:
-                break
+        if options.until_red and _shows(outcome, options.until_red):
+            break
     took_s = time.monotonic() - began_s
     missed = _missed(outcomes) if options.seed is None and not options.until_red else []
     _print_table(outcomes, took_s, missed)
@@ -104,9 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=None, help="replay this one")
     parser.add_argument("--runs", type=int, default=RUNS, help="runs submitted in each")
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
-    parser.add_argument("--until-red", action="store_true", help="stop at the first violation")
+    parser.add_argument("--until-red", nargs="*", help="stop at the first violation of these")
     parser.add_argument("--json", default="", help="also write the outcome to this file")
     return parser
+
+
+def _shows(outcome: Outcome, invariants: Sequence[str]) -> bool:
+    return any(each.invariant in invariants for each in outcome.violations)
 
 
 def _missed(outcomes: Sequence[Outcome]) -> list[str]:
