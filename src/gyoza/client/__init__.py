@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Conflict,
         ConnectFailed,
         ConnectionLost,
+        FetchFailed,
         GyozaError,
         InvalidInput,
         NotAllowed,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         TimedOut,
         WaitTimeout,
     )
+    from gyoza.client.files import AsyncFileRef, FileInput, FileRef
     from gyoza.client.handles import AsyncRunHandle, RunHandle
     from gyoza.client.settings import Backoff, ClientSettings, read_settings
     from gyoza.client.sync_client import GyozaClient
@@ -42,6 +44,7 @@ _HOMES: Final = {
         "Conflict",
         "ConnectFailed",
         "ConnectionLost",
+        "FetchFailed",
         "GyozaError",
         "InvalidInput",
         "NotAllowed",
@@ -58,6 +61,7 @@ _HOMES: Final = {
         "TimedOut",
         "WaitTimeout",
     ),
+    "gyoza.client.files": ("AsyncFileRef", "FileInput", "FileRef"),
     "gyoza.client.handles": ("AsyncRunHandle", "RunHandle"),
     "gyoza.client.settings": ("Backoff", "ClientSettings", "read_settings"),
     "gyoza.client.sync_client": ("GyozaClient",),
@@ -65,6 +69,7 @@ _HOMES: Final = {
 _HOME_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AsyncFileRef",
     "AsyncGyozaClient",
     "AsyncRunHandle",
     "Backoff",
@@ -73,6 +78,9 @@ __all__ = [
     "Conflict",
     "ConnectFailed",
     "ConnectionLost",
+    "FetchFailed",
+    "FileInput",
+    "FileRef",
     "GyozaClient",
     "GyozaError",
     "InvalidInput",

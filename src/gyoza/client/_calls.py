@@ -250,6 +250,31 @@ def put_artifact(sha256: str, body: bytes | Path, media_type: str) -> Call[Artif
     return Call(request, lambda answer: _answers.message(answer, Artifact))
 
 
+def resume_artifact(
+    sha256: str, offset: int, body: bytes | Path, media_type: str
+) -> Call[Artifact]:
+    """Go on with an upload after the bytes that have arrived.
+
+    Args:
+        sha256: Of the whole file.
+        offset: How many have arrived.
+        body: The whole file.
+        media_type: The whole file's.
+    """
+    headers = {
+        "Content-Type": "application/partial-upload",
+        "Upload-Offset": str(offset),
+        "Upload-Complete": "?1",
+        "Upload-Media-Type": media_type,
+    }
+    request = Request("PATCH", _path("artifacts", sha256), headers=headers)
+    if isinstance(body, bytes):
+        request = replace(request, body=body[offset:])
+    else:
+        request = replace(request, body=body, skip=offset)
+    return Call(request, lambda answer: _answers.message(answer, Artifact))
+
+
 def get_artifact(sha256: str) -> Request:
     """Read a stored file."""
     return Request("GET", _path("artifacts", sha256))

@@ -7,18 +7,18 @@ colour only; everything that decides is in the flows.
 from __future__ import annotations
 
 import hashlib
-import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx2
 
 from gyoza import __version__
+from gyoza.client._disk import Disk
 from gyoza.client._effects import (
     Answer,
     Download,
@@ -33,6 +33,8 @@ from gyoza.client._effects import (
     Request,
     Send,
     Sleep,
+    Spool,
+    Spooled,
     Stepper,
 )
 from gyoza.client.errors import ConnectFailed, ConnectionLost, GyozaError, RequestError, TimedOut
@@ -134,6 +136,7 @@ class _Talk:
 
     def __init__(self, client: httpx2.Client) -> None:
         self._client = client
+        self._disk = Disk()
         self._response: httpx2.Response | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._actions: dict[type[Effect], Callable[[Any], Any]] = {
@@ -142,6 +145,7 @@ class _Talk:
             NextChunk: self._next_chunk,
             Download: self._download,
             HashFile: lambda effect: _hash(effect.path),
+            Spool: lambda effect: self._disk.spool(effect.source),
             Sleep: lambda effect: time.sleep(effect.seconds),
             Now: lambda _: time.monotonic(),
             Emit: lambda _: None,
@@ -157,7 +161,11 @@ class _Talk:
             return _as_ours(error, self._client.base_url)
 
     def close(self) -> None:
-        """Close the stream."""
+        """Close the stream and remove what is only half here."""
+        self._disk.clear()
+        self._close_stream()
+
+    def _close_stream(self) -> None:
         response, self._response = self._response, None
         if response is not None:
             response.close()
@@ -171,7 +179,7 @@ class _Talk:
         return next(self._chunks, None)
 
     def _open(self, effect: Open) -> Answer:
-        self.close()
+        self._close_stream()
         request = _built(self._client, effect.request, _body(effect.request), effect.silence_s)
         self._response = self._client.send(request, stream=True)
         if self._response.status_code != _OK:
@@ -181,16 +189,19 @@ class _Talk:
         return _head(self._response)
 
     def _download(self, effect: Download) -> Answer:
+        file = self._disk.arriving(effect.path, effect.sha256)
         request = _built(self._client, effect.request, None)
+        request.headers.update(file.range)
         response = self._client.send(request, stream=True)
         try:
-            if response.status_code != _OK:
+            if not file.takes(response.status_code):
                 response.read()
                 return _answer(response)
-            with _Arriving(effect.path, effect.sha256) as file:
-                for piece in response.iter_bytes(_PIECE):
+            with file.open(response.status_code):
+                for piece in response.iter_bytes():  # as they come: a broken one loses none
                     file.write(piece)
-            return _head(response)
+            file.finish()
+            return Answer(_OK)
         finally:
             response.close()
 
@@ -200,6 +211,7 @@ class _AsyncTalk:
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
+        self._disk = Disk()
         self._response: httpx2.Response | None = None
         self._chunks: AsyncIterator[bytes] = _no_chunks()
         self._actions: dict[type[Effect], Callable[[Any], Awaitable[Any]]] = {
@@ -208,6 +220,7 @@ class _AsyncTalk:
             NextChunk: self._next_chunk,
             Download: self._download,
             HashFile: self._hash,
+            Spool: self._spool,
             Sleep: self._sleep,
             Now: self._now,
             Emit: self._emitted,
@@ -223,7 +236,11 @@ class _AsyncTalk:
             return _as_ours(error, self._client.base_url)
 
     async def close(self) -> None:
-        """Close the stream, also while the task is being cancelled."""
+        """Close the stream, also while the task is being cancelled; remove what is half here."""
+        self._disk.clear()
+        await self._close_stream()
+
+    async def _close_stream(self) -> None:
         response, self._response = self._response, None
         if response is not None:
             with anyio.CancelScope(shield=True):
@@ -249,7 +266,7 @@ class _AsyncTalk:
         """Whoever iterates has taken it already."""
 
     async def _open(self, effect: Open) -> Answer:
-        await self.close()
+        await self._close_stream()
         body = _async_body(effect.request)
         request = _built(self._client, effect.request, body, effect.silence_s)
         self._response = await self._client.send(request, stream=True)
@@ -260,52 +277,24 @@ class _AsyncTalk:
         return _head(self._response)
 
     async def _download(self, effect: Download) -> Answer:
+        file = self._disk.arriving(effect.path, effect.sha256)
         request = _built(self._client, effect.request, None)
+        request.headers.update(file.range)
         response = await self._client.send(request, stream=True)
         try:
-            if response.status_code != _OK:
+            if not file.takes(response.status_code):
                 await response.aread()
                 return _answer(response)
-            with _Arriving(effect.path, effect.sha256) as file:
-                async for piece in response.aiter_bytes(_PIECE):
+            with file.open(response.status_code):
+                async for piece in response.aiter_bytes():
                     await anyio.to_thread.run_sync(file.write, piece)
-            return _head(response)
+            file.finish()
+            return Answer(_OK)
         finally:
             await response.aclose()
 
-
-class _Arriving:
-    """A file that appears under its name only once it is whole and its hash is right."""
-
-    def __init__(self, path: Path, sha256: str) -> None:
-        self._path = path
-        self._expected = sha256
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self._digest = hashlib.sha256()
-
-    def write(self, piece: bytes) -> None:
-        """Append a piece."""
-        self._digest.update(piece)
-        self._file.write(piece)
-
-    def __enter__(self) -> Self:
-        self._file = self._part.open("wb")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._file.close()
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._part.unlink(missing_ok=True)
-
-    def _finish(self) -> None:
-        if self._digest.hexdigest() != self._expected:
-            raise ConnectionLost(
-                f"the bytes of artifact {self._expected} arrived incomplete or changed"
-            )
-        self._part.replace(self._path)
+    async def _spool(self, effect: Spool) -> Spooled:
+        return await anyio.to_thread.run_sync(self._disk.spool, effect.source)
 
 
 def _options(settings: ClientSettings) -> dict[str, Any]:
@@ -332,7 +321,7 @@ def _built(
     limits = client.timeout if silence_s is None else _patient(client.timeout, silence_s)
     headers = dict(request.headers)
     if isinstance(request.body, Path):
-        headers["Content-Length"] = str(request.body.stat().st_size)
+        headers["Content-Length"] = str(max(0, request.body.stat().st_size - request.skip))
     return client.build_request(
         request.method,
         request.path,
@@ -350,23 +339,24 @@ def _patient(limits: httpx2.Timeout, silence_s: float) -> httpx2.Timeout:
 
 
 def _body(request: Request) -> bytes | Iterator[bytes] | None:
-    return _pieces(request.body) if isinstance(request.body, Path) else request.body
+    return _pieces(request) if isinstance(request.body, Path) else request.body
 
 
 def _async_body(request: Request) -> bytes | AsyncIterator[bytes] | None:
-    return _async_pieces(request.body) if isinstance(request.body, Path) else request.body
+    return _async_pieces(request) if isinstance(request.body, Path) else request.body
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _pieces(request: Request) -> Iterator[bytes]:
+    with Path(request.body).open("rb") as file:  # pyright: ignore[reportArgumentType] - a path
+        file.seek(request.skip)
         while piece := file.read(_PIECE):
             yield piece
 
 
-async def _async_pieces(path: Path) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        while piece := await file.read(_PIECE):
-            yield piece
+async def _async_pieces(request: Request) -> AsyncIterator[bytes]:
+    pieces = _pieces(request)
+    while (piece := await anyio.to_thread.run_sync(next, pieces, None)) is not None:
+        yield piece
 
 
 async def _no_chunks() -> AsyncIterator[bytes]:

@@ -26,6 +26,7 @@ class Request:
         query: Pairs, in order; names may repeat.
         headers: Beside those that every request has.
         body: Bytes, or the file to stream; None sends nothing.
+        skip: Bytes at the file's beginning that are not sent.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes | Path | None = None
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,18 @@ class FileFacts:
 
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A copy of a file on this machine's disk, which goes when the flow has ended.
+
+    Attributes:
+        media_type: What its sender called it; "" when nobody did.
+    """
+
+    path: Path
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +94,8 @@ class NextChunk:
 class Download:
     """Stream an answer into a file that appears, whole, only when its hash is right.
 
-    Gives an Answer, its body only unless it is 200, or raises ConnectionLost when the bytes are
-    not those of the hash.
+    Gives an Answer, its body only when it is a refusal, or raises ConnectionLost when the bytes are
+    not those of the hash. Asked again after a broken connection, it goes on where it was.
     """
 
     request: Request
@@ -94,6 +108,16 @@ class HashFile:
     """Read a file and give its FileFacts."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Spool:
+    """Copy what cannot be read twice, an open file or a URL's, to disk: gives Spooled.
+
+    Raises FetchFailed when the URL does not give it.
+    """
+
+    source: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +139,7 @@ class Emit:
     item: Any
 
 
-Effect: TypeAlias = Send | Open | NextChunk | Download | HashFile | Sleep | Now | Emit
+Effect: TypeAlias = Send | Open | NextChunk | Download | HashFile | Spool | Sleep | Now | Emit
 Flow: TypeAlias = Generator[Effect, Any, T]
 
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from gyoza.client import _answers, _calls
 from gyoza.client._calls import Call, PageOf
-from gyoza.client._effects import Download, Emit, FileFacts, Flow, HashFile, Send, Sleep
+from gyoza.client._effects import Answer, Download, Emit, FileFacts, Flow, HashFile, Send, Sleep
 from gyoza.client.errors import (
     ConnectFailed,
     ConnectionLost,
     GyozaError,
-    NotFound,
     ResponseError,
 )
 from gyoza.client.settings import Backoff
 from gyoza.wire.messages import Artifact, Event, LogChunk
 
+_NOT_FOUND: Final = 404
+# Another connection sends the same file, or sent more of it since we asked.
+_GOING_ON: Final = ("UPLOAD_BUSY", "UPLOAD_OFFSET")
 T = TypeVar("T")
 N = TypeVar("N", Event, LogChunk)
 
@@ -102,21 +104,85 @@ def emit_numbered(
 
 
 def put_artifact(content: bytes | Path, media_type: str, backoff: Backoff) -> Flow[Artifact]:
-    """Store bytes or a file under its hash; what the server has already is not sent again."""
+    """Store bytes or a file under its hash; what the server has already is not sent again.
+
+    That holds for the whole file, and for its beginning when an earlier upload broke off.
+    """
     if isinstance(content, Path):
         facts: FileFacts = yield HashFile(content)
     else:
         facts = FileFacts(hashlib.sha256(content).hexdigest(), len(content))
-    try:
-        yield from perform(_calls.has_artifact(facts.sha256), backoff)
-    except NotFound:
-        call = _calls.put_artifact(facts.sha256, content, media_type)
-        return (yield from perform(call, backoff))
-    return Artifact(sha256=facts.sha256, size_bytes=facts.size_bytes, media_type=media_type)
+    return (yield from _Sending(content, facts, media_type, backoff).flow())
+
+
+class _Sending:
+    """The conversation that brings a file to the server, however often the connection breaks."""
+
+    def __init__(
+        self, content: bytes | Path, facts: FileFacts, media_type: str, backoff: Backoff
+    ) -> None:
+        self._content = content
+        self._facts = facts
+        self._media_type = media_type
+        self._backoff = backoff
+        self._arrived = 0
+        self._failures = 0
+        self._began_anew = False
+
+    def flow(self) -> Flow[Artifact]:
+        """Ask what has arrived and send the rest, until everything has."""
+        while True:
+            try:
+                arrived = yield from self._ask()
+                if arrived is None:
+                    return self._stored()
+                call = self._call(arrived)
+                return call.read(_answers.check((yield Send(call.request))))
+            except GyozaError as error:
+                pause = self._pause_after(error)
+            yield Sleep(pause)
+
+    def _ask(self) -> Flow[int | None]:
+        """Return how many bytes have arrived; None when all have and the file is stored."""
+        answer: Answer = yield Send(_calls.has_artifact(self._facts.sha256).request)
+        if answer.status != _NOT_FOUND:
+            _answers.check(answer)
+            return None
+        told = answer.headers.get("upload-offset", "")
+        arrived = int(told) if told.isascii() and told.isdigit() else 0
+        if arrived > self._arrived:
+            self._failures = 0  # it gets on, whoever sends it
+        self._arrived = arrived
+        return arrived
+
+    def _call(self, arrived: int) -> Call[Artifact]:
+        sha256, content, media_type = self._facts.sha256, self._content, self._media_type
+        if 0 < arrived <= self._facts.size_bytes:
+            return _calls.resume_artifact(sha256, arrived, content, media_type)
+        return _calls.put_artifact(sha256, content, media_type)
+
+    def _pause_after(self, error: GyozaError) -> float:
+        """Return how long to wait before going on; raises the error when nothing helps."""
+        code = error.code if isinstance(error, ResponseError) else ""
+        if code == "HASH_MISMATCH" and self._arrived and not self._began_anew:
+            # What arrived before was not of this file; the server has dropped it.
+            self._began_anew = True
+            return 0.0
+        self._failures += 1
+        passes = code in _GOING_ON or may_repeat(error, repeatable=True)
+        if not passes or self._failures > self._backoff.retries:
+            raise error
+        return self._backoff.pause_s(self._failures, retry_after_s(error))
+
+    def _stored(self) -> Artifact:
+        facts = self._facts
+        return Artifact(
+            sha256=facts.sha256, size_bytes=facts.size_bytes, media_type=self._media_type
+        )
 
 
 def get_artifact(sha256: str, path: Path, backoff: Backoff) -> Flow[Path]:
-    """Bring a stored file to `path`, beginning anew when the connection breaks."""
+    """Bring a stored file to `path`, going on where it was when the connection breaks."""
     failures = 0
     while True:
         try:

@@ -12,9 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from gyoza.client import _calls, _flows, _following
+from gyoza.client import _calls, _files, _flows, _following
 from gyoza.client._drivers import AsyncDriver
 from gyoza.client._submission import Document, change, run_filters, submission
+from gyoza.client.files import AsyncFileRef, FileInput, FileSource
 from gyoza.client.handles import AsyncRunHandle
 from gyoza.client.settings import DEFAULT_TIMEOUT_S, ClientSettings, read_settings
 from gyoza.models import (
@@ -190,7 +191,8 @@ class AsyncGyozaClient:
 
         Args:
             op: Op id.
-            inputs: What the op declares; None means none.
+            inputs: What the op declares; None means none. A Path, bytes, an open file or a
+                `FileInput`, at any depth, is uploaded and is a file to the op.
             version: None is the current one.
             priority: 0 to 100, higher first.
             tags: Your own labels, to find the run by.
@@ -235,7 +237,8 @@ class AsyncGyozaClient:
 
         Args:
             image: Reference of the image.
-            inputs: Given to the container as they are; None means none.
+            inputs: Given to the container as they are, but for files, which are uploaded (a Path,
+                bytes, an open file, a `FileInput`); None means none.
             priority: 0 to 100, higher first.
             constraints: CPUs, RAM and VRAM; None is the server's default.
             retry_policy: None is one attempt.
@@ -279,7 +282,8 @@ class AsyncGyozaClient:
 
         Args:
             image: Reference of the image.
-            inputs: Given to the container as they are; None means none.
+            inputs: Given to the container as they are, but for files, which are uploaded (a Path,
+                bytes, an open file, a `FileInput`); None means none.
             priority: 0 to 100, higher first.
             constraints: CPUs, RAM and VRAM; None is the server's default.
             retry_policy: None is one attempt.
@@ -296,7 +300,7 @@ class AsyncGyozaClient:
             retry_policy=retry_policy,
             event_delivery=event_delivery,
         )
-        return await self._perform(_calls.submit_run(body, _new_key()))
+        return await self._driver.run(_files.submit(body, _new_key(), self._backoff))
 
     async def create_run_from_definition(
         self,
@@ -310,7 +314,8 @@ class AsyncGyozaClient:
 
         Args:
             name: Op id.
-            inputs: What the op declares; None means none.
+            inputs: What the op declares; None means none. A Path, bytes, an open file or a
+                `FileInput`, at any depth, is uploaded and is a file to the op.
             version: None is the current one.
             priority: 0 to 100, higher first.
 
@@ -319,7 +324,7 @@ class AsyncGyozaClient:
             NotFound: No such op, or no such version of it.
         """
         body = submission(op=name, version=version, inputs=inputs, priority=priority)
-        return await self._perform(_calls.submit_run(body, _new_key()))
+        return await self._driver.run(_files.submit(body, _new_key(), self._backoff))
 
     async def submit_batch(
         self, runs: Sequence[JsonObject], *, idempotency_key: str | None = None
@@ -327,11 +332,12 @@ class AsyncGyozaClient:
         """Submit up to 10,000 runs at once; each is accepted or refused on its own.
 
         Args:
-            runs: Documents as `POST /runs` takes them.
+            runs: Documents as `POST /runs` takes them; files among their inputs are uploaded.
             idempotency_key: The same key and request give the same runs again; None makes a new
                 one for this call.
         """
-        return await self._perform(_calls.submit_batch(runs, idempotency_key or _new_key()))
+        key = idempotency_key or _new_key()
+        return await self._driver.run(_files.submit_batch(runs, key, self._backoff))
 
     # --- reading and changing runs -----------------------------------------------------------
 
@@ -568,6 +574,21 @@ class AsyncGyozaClient:
 
     # --- artifacts and health ----------------------------------------------------------------
 
+    async def upload(self, file: FileInput | FileSource) -> AsyncFileRef:
+        """Store a file, to be used as an input as often as you like.
+
+        What the server has already is not sent again, and a broken upload goes on where it was.
+
+        Args:
+            file: A path, a URL, bytes or an open file, or a `FileInput` to say its name and type.
+
+        Raises:
+            FetchFailed: It is at a URL and cannot be had from there.
+        """
+        given = file if isinstance(file, FileInput) else FileInput(file)
+        value = await self._driver.run(_files.upload(given, None, self._backoff))
+        return AsyncFileRef(self, _files.reference_in(value))
+
     async def put_artifact(
         self, content: bytes | Path, *, media_type: str = "application/octet-stream"
     ) -> Artifact:
@@ -611,7 +632,7 @@ class AsyncGyozaClient:
         return await self._driver.run(_flows.perform(call, self._backoff))
 
     async def _submitted(self, body: SubmitRun, key: str | None, *, wait: bool) -> AsyncRunHandle:
-        run = await self._perform(_calls.submit_run(body, key or _new_key()))
+        run = await self._driver.run(_files.submit(body, key or _new_key(), self._backoff))
         handle = AsyncRunHandle(self, run)
         if wait:
             await handle.wait()

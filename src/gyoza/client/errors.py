@@ -15,6 +15,7 @@
     |   |-- RateLimited          429: later
     |   |-- ServerFault          5xx: a mistake of the server's
     |   `-- ServerUnavailable    502, 503, 504: not now
+    |-- FetchFailed              an input file cannot be had from its URL
     |-- RunError                 the run ended without success; carries the run
     |   |-- RunFailed
     |   `-- RunCancelled
@@ -143,6 +144,18 @@ class ServerUnavailable(ResponseError):
     """The server, or what it stands on, is not ready to answer."""
 
     is_retryable = True
+
+
+class FetchFailed(GyozaError):
+    """An input file cannot be had from its URL.
+
+    Attributes:
+        may_pass: Whether the same fetch may succeed a little later.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class RunError(GyozaError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+from gyoza.client.files import AsyncFileRef, FileRef, with_file_refs
 from gyoza.models import OpRun, OpRunState
 from gyoza.wire.messages import ArtifactRef, Event, JsonObject, LogChunk
 
@@ -84,7 +85,9 @@ class RunHandle(_Seen):
         return self._note(self._client.wait_run(self.id, timeout=timeout))
 
     def result(self, timeout: float | None = None) -> JsonObject:
-        """Return the run's outputs once it has completed.
+        """Return the run's outputs once it has completed; each file in them as a FileRef.
+
+        `last_seen.outputs` has them as the plain JSON that they are.
 
         Args:
             timeout: Seconds; None waits as long as it takes.
@@ -95,7 +98,8 @@ class RunHandle(_Seen):
             WaitTimeout: It is not over yet; it goes on.
         """
         self.wait(timeout)
-        return self._client.outputs_of(self.last_seen)
+        outputs = self._client.outputs_of(self.last_seen)
+        return with_file_refs(outputs, lambda reference: FileRef(self._client, reference))
 
     def events(self, *, follow: bool = True, after: int = 0) -> Iterator[Event]:
         """Iterate over the run's events in order.
@@ -169,7 +173,9 @@ class AsyncRunHandle(_Seen):
         return self._note(await self._client.wait_run(self.id, timeout=timeout))
 
     async def result(self, timeout: float | None = None) -> JsonObject:
-        """Return the run's outputs once it has completed.
+        """Return the run's outputs once it has completed; each file in them as a FileRef.
+
+        `last_seen.outputs` has them as the plain JSON that they are.
 
         Args:
             timeout: Seconds; None waits as long as it takes.
@@ -180,7 +186,8 @@ class AsyncRunHandle(_Seen):
             WaitTimeout: It is not over yet; it goes on.
         """
         await self.wait(timeout)
-        return await self._client.outputs_of(self.last_seen)
+        outputs = await self._client.outputs_of(self.last_seen)
+        return with_file_refs(outputs, lambda reference: AsyncFileRef(self._client, reference))
 
     def events(self, *, follow: bool = True, after: int = 0) -> AsyncIterator[Event]:
         """Iterate over the run's events in order.

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from gyoza.client import AsyncGyozaClient, ClientSettings, GyozaClient, WaitTimeout
-from gyoza.client.errors import ConnectFailed, ConnectionLost, NotFound
+from gyoza.client.errors import ConnectFailed, ConnectionLost, FetchFailed, NotFound
 from gyoza.client.settings import Backoff
 from gyoza.wire import strict_json
 from tests.support.run_documents import RUN_ID, a_completed_run, a_running_run
@@ -190,3 +190,164 @@ def test_leaving_an_iterator_early_closes_its_stream() -> None:
 
     assert first.number == 3
     assert len(streams) == 1
+
+
+class _Wavering(BaseHTTPRequestHandler):
+    """Sends and takes files, but breaks every connection after 200,000 bytes."""
+
+    protocol_version = "HTTP/1.1"
+    limit = 200_000
+    arrived: bytearray
+    asked: list[str]
+
+    def do_HEAD(self) -> None:
+        done = len(self.arrived) == len(CONTENT)
+        self.send_response(200 if done else 404)
+        self.send_header("Upload-Offset", str(len(self.arrived)))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        self._take(0)
+
+    def do_PATCH(self) -> None:
+        self._take(int(self.headers["Upload-Offset"]))
+
+    def do_GET(self) -> None:
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.asked.append(f"GET {start}")
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : start + self.limit])
+        self.close_connection = True
+
+    def _take(self, offset: int) -> None:
+        self.asked.append(f"{self.command} {offset}")
+        assert offset == len(self.arrived)
+        length = int(self.headers["Content-Length"])
+        self.arrived += self.rfile.read(min(length, self.limit))
+        self.close_connection = True
+        if length > self.limit:
+            return
+        facts = {"sha256": HASH, "size_bytes": len(self.arrived), "media_type": "x"}
+        body = strict_json.dumps(facts)
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Tests are quiet."""
+
+
+@contextmanager
+def a_wavering_server() -> Iterator[tuple[str, type[_Wavering]]]:
+    handler = type("Handler", (_Wavering,), {"arrived": bytearray(), "asked": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", handler
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+PATIENT = Backoff(retries=5, first_s=0.01, cap_s=0.02)
+OFFSETS = [0, 200_000, 400_000, 600_000]
+
+
+def test_uploads_and_downloads_go_on_where_their_connections_broke(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(CONTENT)
+
+    with (
+        a_wavering_server() as (url, server),
+        GyozaClient(settings=ClientSettings(url, backoff=PATIENT)) as client,
+    ):
+        stored = client.upload(tmp_path / "in")
+        saved = stored.save(tmp_path)
+
+    assert server.arrived == CONTENT
+    assert (saved.name, saved.read_bytes()) == ("in", CONTENT)
+    methods = ["PUT", "PATCH", "PATCH", "PATCH"]
+    sent = [f"{method} {offset}" for method, offset in zip(methods, OFFSETS, strict=True)]
+    assert server.asked == [*sent, *(f"GET {offset}" for offset in OFFSETS)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+@pytest.mark.anyio
+async def test_uploads_and_downloads_go_on_in_a_task_too(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(CONTENT)
+
+    with a_wavering_server() as (url, server):
+        async with AsyncGyozaClient(settings=ClientSettings(url, backoff=PATIENT)) as client:
+            stored = await client.upload(tmp_path / "in")
+            saved = await stored.save(tmp_path / "out")
+            opened = await stored.open()
+            with opened:
+                read = opened.read()
+
+    assert server.arrived == CONTENT
+    assert saved.read_bytes() == CONTENT
+    assert read == CONTENT
+    assert server.asked[4:8] == [f"GET {offset}" for offset in OFFSETS]
+
+
+class _Page(BaseHTTPRequestHandler):
+    """A stranger's host."""
+
+    seen: list[dict[str, str]]
+
+    def do_GET(self) -> None:
+        self.seen.append(dict(self.headers))
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/a.png")
+            self.end_headers()
+            return
+        self.send_response(200 if self.path == "/a.png" else 404)
+        self.send_header("Content-Type", "image/png; x=y")
+        self.end_headers()
+        self.wfile.write(CONTENT)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Tests are quiet."""
+
+
+def test_a_url_is_fetched_here_without_the_servers_key() -> None:
+    shelf = Shelf()
+    handler = type("Handler", (_Page,), {"seen": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    with_key = ClientSettings("http://box:1", api_key="secret", backoff=QUICK)
+
+    with GyozaClient(settings=with_key, transport=shelf.transport()) as client:
+        stored = client.upload(f"{url}/moved")
+        with pytest.raises(FetchFailed, match="404"):
+            client.upload(f"{url}/missing")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+    assert shelf.stored[HASH] == CONTENT
+    assert (stored.name, stored.media_type, stored.size_bytes) == ("moved", "image/png", 700_000)
+    assert all("secret" not in str(headers) for headers in handler.seen)
+
+
+def test_an_open_file_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    shelf = Shelf()
+    (tmp_path / "in").write_bytes(b"skipped" + CONTENT)
+
+    with (
+        GyozaClient(settings=settings(), transport=shelf.transport()) as client,
+        (tmp_path / "in").open("rb") as file,
+    ):
+        file.seek(7)
+        stored = client.upload(file)
+
+    assert (stored.sha256, stored.name) == (HASH, "in")
+    assert shelf.stored[HASH] == CONTENT

@@ -10,12 +10,13 @@ from gyoza.client.errors import (
     Conflict,
     ConnectFailed,
     ConnectionLost,
+    InvalidInput,
     NotFound,
     ServerFault,
     ServerUnavailable,
     TimedOut,
 )
-from gyoza.wire.messages import SubmitRun
+from gyoza.wire.messages import Artifact, SubmitRun
 from tests.support.run_documents import a_run
 from tests.unit.client.hand_feeding import STEADY, Fed, json_answer, problem
 
@@ -157,3 +158,80 @@ def test_bytes_that_are_not_those_of_the_hash_are_fetched_again() -> None:
     fed.give(Answer(200, {}, b"abc"))
 
     assert fed.result == b"abc"
+
+
+def asking(fed: Fed[Artifact], arrived: int) -> Send:
+    """Answer the question how much has arrived, and return what is sent then."""
+    sent = fed.give(Answer(404, {"upload-offset": str(arrived)}))
+    assert isinstance(sent, Send)
+    return sent
+
+
+def test_a_broken_upload_goes_on_after_what_arrived() -> None:
+    fed = Fed(_flows.put_artifact(b"abcdef", "text/plain", STEADY))
+
+    first = asking(fed, 0).request
+    assert isinstance(fed.give(ConnectionLost("broken")), Sleep)
+    fed.give(None)
+    second = asking(fed, 4).request
+
+    assert (first.method, first.body) == ("PUT", b"abcdef")
+    assert (second.method, second.body) == ("PATCH", b"ef")
+    assert second.headers["Upload-Offset"] == "4"
+    assert second.headers["Upload-Media-Type"] == "text/plain"
+
+
+def test_what_arrived_of_a_file_on_disk_is_skipped() -> None:
+    fed = Fed(_flows.put_artifact(Path("f"), "text/plain", STEADY))
+    fed.give(FileFacts(HASH, 3))
+
+    request = asking(fed, 2).request
+
+    assert (request.method, request.body, request.skip) == ("PATCH", Path("f"), 2)
+
+
+def test_an_upload_may_break_often_as_long_as_it_gets_on() -> None:
+    fed = Fed(_flows.put_artifact(b"x" * 100, "text/plain", STEADY))
+
+    for arrived in range(1, 20):
+        asking(fed, arrived)
+        assert fed.give(ConnectionLost("broken")) == Sleep(0.75)
+        fed.give(None)
+
+
+def test_an_upload_that_does_not_get_on_ends() -> None:
+    fed = Fed(_flows.put_artifact(b"x" * 100, "text/plain", STEADY))
+
+    for _ in range(3):
+        asking(fed, 5)
+        assert isinstance(fed.give(ConnectionLost("broken")), Sleep)
+        fed.give(None)
+    asking(fed, 5)
+
+    with pytest.raises(ConnectionLost):
+        fed.give(ConnectionLost("broken"))
+
+
+@pytest.mark.parametrize("code", ["UPLOAD_BUSY", "UPLOAD_OFFSET"])
+def test_when_another_sends_the_same_file_its_bytes_are_waited_for(code: str) -> None:
+    fed = Fed(_flows.put_artifact(b"abc", "text/plain", STEADY))
+
+    asking(fed, 1)
+    assert isinstance(fed.give(problem(409, code)), Sleep)
+    fed.give(None)
+    fed.give(Answer(200))
+
+    assert fed.result.size_bytes == 3
+
+
+def test_a_beginning_that_was_of_another_file_is_sent_anew_once() -> None:
+    fed = Fed(_flows.put_artifact(b"abc", "text/plain", STEADY))
+
+    asking(fed, 1)
+    fed.give(problem(422, "HASH_MISMATCH"))
+    fed.give(None)
+    anew = asking(fed, 0)
+
+    assert anew.request.method == "PUT"
+    with pytest.raises(InvalidInput):
+        fed.give(problem(422, "HASH_MISMATCH"))

@@ -7,9 +7,16 @@ import re
 
 import pytest
 
-from gyoza.client import AsyncGyozaClient, AsyncRunHandle, GyozaClient, RunHandle
+from gyoza.client import (
+    AsyncFileRef,
+    AsyncGyozaClient,
+    AsyncRunHandle,
+    FileRef,
+    GyozaClient,
+    RunHandle,
+)
 
-PAIRS = [(GyozaClient, AsyncGyozaClient), (RunHandle, AsyncRunHandle)]
+PAIRS = [(GyozaClient, AsyncGyozaClient), (RunHandle, AsyncRunHandle), (FileRef, AsyncFileRef)]
 DUNDERS = {"__enter__": "__aenter__", "__exit__": "__aexit__"}
 
 
@@ -23,7 +30,7 @@ def parameters(function: object) -> list[tuple[str, object, object]]:
 
 
 def one_colour(annotation: object) -> str:
-    return re.sub(r"\bAsync(Iterator|RunHandle)", r"\1", str(annotation))
+    return re.sub(r"\bAsync(Iterator|RunHandle|FileRef)", r"\1", str(annotation))
 
 
 @pytest.mark.parametrize(("sync", "asynchronous"), PAIRS)
