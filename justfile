@@ -54,6 +54,11 @@ bench NAME *ARGS:
 quickstart *ARGS:
     scripts/quickstart {{ ARGS }}
 
+# An op's first hour to watch, in a minute: init, dev, edit, run, deploy, run
+[group('run')]
+tour *ARGS:
+    scripts/tour {{ ARGS }}
+
 # Stop what quickstart left running
 [group('run')]
 stop:
@@ -65,6 +70,7 @@ docs:
     uv run python scripts/settings_reference.py > docs/reference/settings.md
     uv run python scripts/cli_reference.py > docs/reference/cli.md
     uv run python scripts/openapi_reference.py > docs/reference/openapi.json
+    uv run python scripts/project_schema.py > docs/reference/gyoza.schema.json
 
 # The change log as the next release would have it
 [group('release')]

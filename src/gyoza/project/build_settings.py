@@ -7,18 +7,17 @@ an image is made of them are other modules' business.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gyoza.models.fields import Reader, Unexpected, list_of, read_fields
+from gyoza.models.fields import Unexpected, list_of
 
-_ENTRYPOINT: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+ENTRYPOINT_PATTERN: Final = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*$"
 # Characters only: the engine knows the grammar, a line of a Dockerfile must stay one.
-_IMAGE: Final = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
-_PYTHON: Final = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")
+IMAGE_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_./:@-]*$"
+PYTHON_PATTERN: Final = r"^3\.[0-9]{1,2}(\.[0-9]{1,2})?$"
 # Debian Policy 5.6.1, with an optional version or architecture as apt-get takes them.
-_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
+PACKAGE_PATTERN: Final = r"^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +34,40 @@ class BuildSettings:
     python: str | None = None
     system: tuple[str, ...] = ()
 
-    @classmethod
-    def from_dict(cls, data: object) -> BuildSettings:
-        """Read the `build` section.
-
-        Raises:
-            InvalidFields: With every problem.
-        """
-        return cls(**read_fields("build", data, _READERS))
-
 
 def entrypoint(value: object) -> str:
     """Read `module:function`, the name of what the image runs."""
-    if isinstance(value, str) and _ENTRYPOINT.fullmatch(value):
+    if isinstance(value, str) and _matches(ENTRYPOINT_PATTERN, value):
         return value
     raise Unexpected("module:function, such as hello:greet")
 
 
-def _image(value: object) -> str:
-    if isinstance(value, str) and _IMAGE.fullmatch(value):
+def image(value: object) -> str:
+    """Read the name of an image."""
+    if isinstance(value, str) and _matches(IMAGE_PATTERN, value):
         return value
     raise Unexpected("the name of an image, such as python:3.12-slim")
 
 
-def _python(value: object) -> str:
-    if isinstance(value, str) and _PYTHON.fullmatch(value):
+def python(value: object) -> str:
+    """Read a version of Python."""
+    if isinstance(value, str) and _matches(PYTHON_PATTERN, value):
         return value
     raise Unexpected('a Python version in quotes, such as "3.12"')
 
 
 def _package(value: object) -> str:
-    if isinstance(value, str) and _PACKAGE.fullmatch(value):
+    if isinstance(value, str) and _matches(PACKAGE_PATTERN, value):
         return value
     raise Unexpected("the name of a Debian package, such as libgomp1")
 
 
-def _packages(value: object) -> tuple[str, ...]:
+def packages(value: object) -> tuple[str, ...]:
+    """Read names of Debian packages, each once."""
     names: list[Any] = list_of(_package)(value)
     return tuple(dict.fromkeys(names))
 
 
-_READERS: Final[Mapping[str, Reader]] = {
-    "base": _image,
-    "python": _python,
-    "system": _packages,
-}
+def _matches(pattern: str, value: str) -> bool:
+    # `$` would take a line break at the end.
+    return re.fullmatch(pattern.removesuffix("$"), value) is not None

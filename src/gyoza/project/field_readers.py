@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from gyoza.models import OP_ID_PATTERN
 from gyoza.models.fields import Unexpected
+
+OP_ID_SCHEMA: Final = {"type": "string", "pattern": f"^{OP_ID_PATTERN}$"}
 
 
 def op_id(value: object) -> str:

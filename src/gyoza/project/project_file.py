@@ -1,8 +1,7 @@
 """`gyoza.yml`, or a script's own block, as a typed Project, and the OpDefinition it stands for.
 
-Which fields there are and what they take is the models' business; this module maps the file's
-section names onto them, allows the short forms people like to write, and gives every problem its
-line.
+Which fields there are and what they take is said in `file_fields`; this module finds and reads the
+file, and gives every problem its line.
 """
 
 from __future__ import annotations
@@ -17,17 +16,16 @@ from gyoza.models import (
     Constraints,
     EventDelivery,
     Execution,
-    InputSpec,
     InputSpecs,
     OpDefinition,
-    OutputSpec,
     OutputSpecs,
     RetryPolicy,
 )
-from gyoza.models.fields import InvalidFields, Reader, Unexpected, read_fields, read_named, text
-from gyoza.project.build_settings import BuildSettings, entrypoint
+from gyoza.models.fields import InvalidFields, Unexpected
+from gyoza.project.build_settings import BuildSettings
 from gyoza.project.errors import Problem, ProjectError
-from gyoza.project.field_readers import filled, op_id
+from gyoza.project.field_readers import op_id
+from gyoza.project.file_fields import PROJECT, SCRIPT
 from gyoza.project.inline_script import read_inline_script
 from gyoza.project.yaml_lines import Lines, parse
 
@@ -36,7 +34,6 @@ SCRIPT_SUFFIX: Final = ".py"
 _FIRST_VERSION: Final = "0.1.0"
 _OTHER_NAMES: Final = ("gyoza.yaml",)
 _MAX_BYTES: Final = 1024 * 1024
-_REQUIRED: Final = ("id", "version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ def read_project(path: Path) -> Project:
     if lines.problems:
         raise ProjectError(file, lines.problems)
     try:
-        values = read_fields(FILE_NAME, _as_written(lines), _READERS, required=_REQUIRED)
+        values = PROJECT.read(_as_written(lines))
     except InvalidFields as error:
         problems = [Problem(lines.line_of(p.path), p.path, p.text) for p in error.problems]
         raise ProjectError(file, problems) from None
@@ -162,7 +159,7 @@ def read_project(path: Path) -> Project:
 def _of_script(file: Path) -> Project:
     script = read_inline_script(file, _text_of(file))
     try:
-        values = read_fields("tool.gyoza", script.settings, _READERS)
+        values = SCRIPT.read(script.settings)
     except InvalidFields as error:
         problems = [
             Problem(script.line_of(p.path), ("tool", "gyoza", *p.path), p.text)
@@ -204,38 +201,3 @@ def _as_written(lines: Lines) -> Any:
     if isinstance(raw.get("version"), int | float):
         return {**raw, "version": lines.written[("version",)]}
     return raw
-
-
-def _input(value: object) -> InputSpec:
-    if isinstance(value, str):
-        return InputSpec(value)
-    if isinstance(value, dict):
-        raw = cast("dict[str, Any]", value)
-        # Who writes a default means that the input may be left out.
-        implied = {"required": False} if raw.get("default") is not None else {}
-        return InputSpec.from_dict({**implied, **raw})
-    raise Unexpected("a type name, or an object with type, required, default, description, schema")
-
-
-def _output(value: object) -> OutputSpec:
-    if isinstance(value, str):
-        return OutputSpec(value)
-    if isinstance(value, dict):
-        return OutputSpec.from_dict(cast("dict[str, Any]", value))
-    raise Unexpected("a type name, or an object with type, description, schema")
-
-
-_READERS: Final[Mapping[str, Reader]] = {
-    "id": op_id,
-    "version": filled,
-    "image": filled,
-    "description": text,
-    "inputs": lambda value: InputSpecs(read_named("inputs", value, _input)),
-    "outputs": lambda value: OutputSpecs(read_named("outputs", value, _output)),
-    "constraints": Constraints.from_dict,
-    "retry": RetryPolicy.from_dict,
-    "events": EventDelivery.from_dict,
-    "execution": Execution.from_dict,
-    "entrypoint": entrypoint,
-    "build": BuildSettings.from_dict,
-}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -16,27 +15,40 @@ OLD: Final = {"org.gyoza.op": "a"}
 FOREIGN: Final = {"maintainer": "me"}
 
 
-@pytest.mark.parametrize(
-    ("labels", "in_registry", "wish", "builds", "reason"),
-    [
-        (None, False, Wish.AS_NEEDED, True, "is not on this machine"),
-        (None, True, Wish.AS_NEEDED, False, "is in its registry"),
-        (SAME, False, Wish.AS_NEEDED, False, "is built of this source already"),
-        (OTHER, False, Wish.AS_NEEDED, True, "is older than its source"),
-        (OLD, False, Wish.AS_NEEDED, True, "was built by an older gyoza"),
-        (FOREIGN, False, Wish.AS_NEEDED, False, "was not made by `gyoza build`"),
-        (SAME, False, Wish.BUILD, True, "--build"),
-        (None, True, Wish.BUILD, True, "--build"),
-        (OTHER, False, Wish.NO_BUILD, False, "--no-build"),
-        (None, False, Wish.NO_BUILD, False, "--no-build"),
-    ],
-)
-def test_an_image_is_built_when_it_is_missing_or_not_its_sources(  # noqa: FBT001
-    labels: Mapping[str, str] | None, in_registry: bool, wish: Wish, builds: bool, reason: str
-) -> None:
-    choice = choose_image("sha256:1", Found(labels, in_registry), wish)
+BUILDS: Final = [
+    (Found(None), Wish.AS_NEEDED, "is not on this machine"),
+    (Found(OTHER), Wish.AS_NEEDED, "is older than its source"),
+    (Found(OLD), Wish.AS_NEEDED, "was built by an older gyoza"),
+    (Found(SAME), Wish.BUILD, "--build"),
+    (Found(None, in_registry=True), Wish.BUILD, "--build"),
+]
+TAKES: Final = [
+    (Found(None, in_registry=True), Wish.AS_NEEDED, "is in its registry"),
+    (Found(SAME), Wish.AS_NEEDED, "is built of this source already"),
+    (Found(FOREIGN), Wish.AS_NEEDED, "was not made by `gyoza build`"),
+    (Found(OTHER), Wish.NO_BUILD, "--no-build"),
+    (Found(None), Wish.NO_BUILD, "--no-build"),
+]
 
-    assert (choice.builds, reason in choice.reason) == (builds, True)
+
+@pytest.mark.parametrize(("found", "wish", "reason"), BUILDS)
+def test_an_image_is_built_when_it_is_missing_or_not_its_sources(
+    found: Found, wish: Wish, reason: str
+) -> None:
+    choice = choose_image("sha256:1", found, wish)
+
+    assert choice.builds
+    assert reason in choice.reason
+
+
+@pytest.mark.parametrize(("found", "wish", "reason"), TAKES)
+def test_an_image_is_taken_when_it_is_its_sources_or_somebody_elses(
+    found: Found, wish: Wish, reason: str
+) -> None:
+    choice = choose_image("sha256:1", found, wish)
+
+    assert not choice.builds
+    assert reason in choice.reason
 
 
 def test_only_an_image_of_another_source_is_outdated() -> None:

@@ -102,7 +102,8 @@ execution:
     [
         ("constraint: {}", "constraints"),
         ("excution: {}", "execution"),
-        ("constraints: {ram: 1}", "ram_mb"),
+        ("constraints: {ram_m: 1}", "ram_mb"),
+        ("execution: {run_timeuot: 1m}", "run_timeout"),
         ("execution: {timeouts: {runs: 1}}", "run_s"),
         ("inputs: {a: {typ: string}}", "type"),
     ],

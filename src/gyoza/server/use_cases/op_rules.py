@@ -30,8 +30,8 @@ from gyoza.wire.strict_json import pointer_of
 MAX_ID_CHARS: Final = 128
 MAX_VERSION_CHARS: Final = 64
 MAX_IMAGE_CHARS: Final = 512
-# Less than this the container engine itself refuses.
-_MIN_RAM_MB: Final = 6
+# With less RAM than this the container engine itself refuses.
+_LEAST: Final = {"cpu": 1, "ram_mb": 6}
 _ID: Final = re.compile(OP_ID_PATTERN)
 
 
@@ -64,7 +64,15 @@ def definition_from(
 
 def field_faults(error: InvalidFields, at: str = "") -> list[Fault]:
     """Return the model's own complaints as faults, with pointers under `at`."""
-    return [Fault(pointer=at + each.pointer, message=each.text) for each in error.problems]
+    places = [(at + each.pointer, each.text) for each in error.problems]
+    return [Fault(pointer=place, message=_with_our_least(place, said)) for place, said in places]
+
+
+def _with_our_least(pointer: str, text: str) -> str:
+    # The model takes zeros that are refused here: two answers, one after the other, would be odd.
+    section, _, name = pointer.rpartition("/")
+    least = _LEAST.get(name) if section == "/constraints" else None
+    return text if least is None else text.replace("of at least 0", f"of at least {least}")
 
 
 def image_faults(image: str) -> list[Fault]:
@@ -78,7 +86,7 @@ def image_faults(image: str) -> list[Fault]:
 def constraint_faults(constraints: Constraints) -> list[Fault]:
     """Return what is wrong with the resources that a run names."""
     faults: list[Fault] = []
-    for name, least in (("cpu", 1), ("ram_mb", _MIN_RAM_MB)):
+    for name, least in _LEAST.items():
         value: int | None = getattr(constraints, name)
         if value is not None and value < least:
             message = f"got {value}, expected at least {least}, or null for the server's default"

@@ -98,6 +98,17 @@ def test_less_than_the_engine_can_give_is_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize(("cpu", "ram_mb"), [(0, 5), (-1, -1), ("x", 1.5)])
+def test_every_refusal_of_a_resource_names_the_same_least(cpu: Any, ram_mb: Any) -> None:
+    command = PutDefinition(
+        id="wc", version="1", image="wc:1", constraints={"cpu": cpu, "ram_mb": ram_mb}
+    )
+
+    _, faults = definition_from(command, NOON)
+
+    assert [" 1" in faults[0].message, " 6" in faults[1].message] == [True, True]
+
+
 def test_an_optional_input_given_as_null_is_not_held_against_its_schema() -> None:
     definition = OpDefinition.from_dict(
         {
