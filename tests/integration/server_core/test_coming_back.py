@@ -214,6 +214,19 @@ def test_a_container_of_another_attempt_than_the_one_held_is_stopped(world: Worl
     assert verdicts(answer) == ["STOP"]
 
 
+def test_of_two_containers_of_one_fence_only_that_of_the_held_attempt_goes_on(
+    world: World,
+) -> None:
+    worker = world.worker()
+    world.submit()
+    held = worker.take()
+    twin = a_container(held, name="twin", attempt=2)
+
+    answer = worker.register(session="s2", containers=[twin, a_container(held)])
+
+    assert verdicts(answer) == ["STOP", "ADOPT"]
+
+
 def test_a_container_of_a_run_that_is_over_is_stopped(world: World) -> None:
     worker = world.worker()
     world.submit()
@@ -383,6 +396,16 @@ def test_a_container_whose_run_is_unknown_is_left_alone_for_ten_minutes(world: W
     third = worker.register(session="s4", containers=[a_stranger()])
 
     assert [verdicts(each) for each in (first, second, third)] == [["LIMBO"], ["LIMBO"], ["STOP"]]
+
+
+def test_a_fence_that_the_database_has_not_reached_yet_is_one_it_forgot(world: World) -> None:
+    worker = world.worker()
+    world.submit()
+    held = worker.take()
+
+    answer = worker.register(session="s2", containers=[a_container(held, fence=held.fence + 2)])
+
+    assert verdicts(answer) == ["LIMBO"]
 
 
 def test_how_long_a_container_is_unknown_survives_the_server(world: World) -> None:

@@ -99,6 +99,21 @@ def test_a_result_under_an_old_fence_has_no_effect(world: World) -> None:
     assert world.run(run.id).state is OpRunState.ASSIGNED
 
 
+def test_refused_stale_writes_and_repeated_claims_are_counted(world: World) -> None:
+    worker = world.worker()
+    world.submit()
+    held = worker.take()
+    worker.claim("claim-1")
+    world.clock.advance(61)
+    world.expire_leases()
+
+    stale = [worker.started(held), worker.ends(held), worker.release(held)]
+
+    assert [answer.status for answer in stale] == ["STALE"] * 3
+    assert world.outside.tally.counts["stale write refused"] == 3
+    assert world.outside.tally.counts["duplicate claim answered"] == 1
+
+
 def test_a_wrong_token_has_no_effect(world: World) -> None:
     worker = world.worker()
     run = world.submit()

@@ -8,7 +8,7 @@ here or stopped there. Why: docs/decisions/0012-a-restarted-worker-keeps-its-con
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
 
 from gyoza.models import EventType, OpRun, OpRunState
@@ -52,23 +52,44 @@ def settle(
     if is_new:
         for run_id, fence in taken:
             outside.tally.note("container adopted", run=run_id, fence=fence, worker=worker_id)
-    runs = {run.id: run for run in uow.runs.get_many({each.run_id for each in command.containers})}
-    limbo = _limbo(uow, command, runs, is_new=is_new)
-    patience = timedelta(seconds=outside.settings.limbo_s)
-    verdicts: list[Verdict] = []
-    for each in command.containers:
-        if _of(each) in taken:
-            verdicts.append(_go_on(each, *taken[_of(each)]))
-        elif each.run_id in runs:
-            why = _REBOOTED if rebooted else _why_not(each, runs[each.run_id])
-            verdicts.append(Verdict(name=each.name, verdict="STOP", why=why))
-        elif uow.now() - limbo[each.name] < patience:
-            why = "this server does not know its run; it may have been restored from a backup"
-            verdicts.append(Verdict(name=each.name, verdict="LIMBO", why=why))
-        else:
-            why = f"this server has not known its run for {outside.settings.limbo_s:g} s"
-            verdicts.append(Verdict(name=each.name, verdict="STOP", why=why))
-    return verdicts
+    unwanted = _Unwanted(uow, command, outside, is_new=is_new, rebooted=rebooted)
+    return [
+        _go_on(each, *taken[_of(each)]) if _agrees(each, held) else unwanted.verdict(each)
+        for each in command.containers
+    ]
+
+
+class _Unwanted:
+    """Judges containers that do not go on: stopped, or left alone when nobody here knows them."""
+
+    def __init__(
+        self, uow: UnitOfWork, command: Register, outside: Outside, *, is_new: bool, rebooted: bool
+    ) -> None:
+        run_ids = {each.run_id for each in command.containers}
+        self._runs = {run.id: run for run in uow.runs.get_many(run_ids)}
+        strangers = [each.name for each in command.containers if self._is_unknown(each)]
+        since = uow.workers.in_limbo(command.worker_id, strangers, forget_others=is_new)
+        self._unknown_for = {name: uow.now() - moment for name, moment in since.items()}
+        self._patience = timedelta(seconds=outside.settings.limbo_s)
+        self._rebooted = rebooted
+
+    def verdict(self, container: ContainerReport) -> Verdict:
+        """Say STOP or LIMBO, and why."""
+        unknown_for = self._unknown_for.get(container.name)
+        if unknown_for is None:
+            run = self._runs[container.run_id]
+            why = _REBOOTED if self._rebooted else _why_not(container, run)
+            return Verdict(name=container.name, verdict="STOP", why=why)
+        if unknown_for < self._patience:
+            why = "this server does not know it; it may have been restored from a backup"
+            return Verdict(name=container.name, verdict="LIMBO", why=why)
+        why = f"this server has not known it for {self._patience.total_seconds():g} s"
+        return Verdict(name=container.name, verdict="STOP", why=why)
+
+    def _is_unknown(self, container: ContainerReport) -> bool:
+        """Whether the database has never heard of it, or has forgotten the fence it gave out."""
+        run = self._runs.get(container.run_id)
+        return run is None or container.fence > run.fence
 
 
 def _key(held: HeldAttempt) -> Key:
@@ -141,13 +162,6 @@ def _take_over(
     held = [each for each in uow.assignments.held_by(command.worker_id) if _key(each) in kept]
     told = assignments_of(uow, command.worker_id, held)
     return {_key(each): (each, said) for each, said in zip(held, told, strict=True)}
-
-
-def _limbo(
-    uow: UnitOfWork, command: Register, runs: Mapping[str, OpRun], *, is_new: bool
-) -> Mapping[str, datetime]:
-    strangers = [each.name for each in command.containers if each.run_id not in runs]
-    return uow.workers.in_limbo(command.worker_id, strangers, forget_others=is_new)
 
 
 def _go_on(container: ContainerReport, held: HeldAttempt, assignment: Assignment) -> Verdict:

@@ -37,7 +37,7 @@ def tick(uow: UnitOfWork, outside: Outside) -> Pulse:
 
     Seeing the gap and beginning the amnesty is one transaction, so two servers cannot disagree.
     """
-    settings, now, before = outside.settings, uow.now(), uow.pulse.find()
+    settings, now, before = outside.settings, uow.now(), uow.pulse.lock()
     longest = now + timedelta(seconds=settings.amnesty_s)
     if before is None:
         after = Pulse(now, amnesty_until=longest)

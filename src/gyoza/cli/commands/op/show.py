@@ -65,6 +65,7 @@ def _print(op: OpDefinition, context: Context) -> None:
             ("Digest", op.image_digest or ""),
             ("Needs", ", ".join(needs)),
             ("Attempts", str(op.retry_policy.max_attempts)),
+            ("Retries", _json(_rules(op))),
             ("Topic", op.event_delivery.topic),
             ("Execution", _json(op.execution.to_dict())),
             ("Registered", f"{op.created_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -87,6 +88,11 @@ def _input(name: str, spec: InputSpec) -> tuple[str, ...]:
 
 def _output(name: str, spec: OutputSpec) -> tuple[str, ...]:
     return (name, spec.type, spec.description)
+
+
+def _rules(op: OpDefinition) -> dict[str, object]:
+    said = op.retry_policy.to_dict().items()
+    return {name: value for name, value in said if name != "max_attempts" and value}
 
 
 def _json(value: dict[str, object]) -> str:

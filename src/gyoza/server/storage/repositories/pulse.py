@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from gyoza.server.storage.dialects import upsert
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
@@ -23,7 +23,18 @@ class PulseRepository:
 
     def find(self) -> Pulse | None:
         """The pulse; None before the first tick on this database."""
-        row = self._connection.execute(_FIND).one_or_none()
+        return self._found(_FIND)
+
+    def lock(self) -> Pulse | None:
+        """`find`, and let nobody else change it until the transaction ends.
+
+        Two servers that read at once could otherwise undo each other's amnesty. On SQLite the only
+        writer is alone anyway, and FOR UPDATE is not rendered there.
+        """
+        return self._found(_FIND.with_for_update())
+
+    def _found(self, query: Select[Any, Any, Any]) -> Pulse | None:
+        row = self._connection.execute(query).one_or_none()
         if row is None:
             return None
         ticked_us, amnesty_us, brake_us = row
