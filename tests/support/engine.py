@@ -25,8 +25,8 @@ _APPLETS: Final = (
 class Engine:
     """The Engine API over its socket, raw: what the tests and measurements compare gyoza with."""
 
-    def __init__(self) -> None:
-        self._connection = _UnixConnection()
+    def __init__(self, path: str = SOCKET) -> None:
+        self._connection = _UnixConnection(path)
 
     def call(
         self, method: str, path: str, body: Any = None, *, raw: bytes | None = None
@@ -53,13 +53,14 @@ class Engine:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__("localhost", timeout=120)
+        self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(SOCKET)
+        self.sock.connect(self._path)
 
 
 def require_engine() -> Engine:

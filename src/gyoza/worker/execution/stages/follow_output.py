@@ -7,7 +7,6 @@ after this stage begins before the container is confirmed dead.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -22,7 +21,12 @@ from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.stop import StopKind, StopOrder
 from gyoza.worker.logs import Piece
-from gyoza.worker.runtime.interface import ContainerGone, ContainerState, RuntimeFault
+from gyoza.worker.runtime.interface import (
+    ContainerGone,
+    ContainerState,
+    EngineUnavailable,
+    RuntimeFault,
+)
 from gyoza.worker.waiting import Backoff, end, first_of
 
 PHASE: Final = "STOPPING"
@@ -67,7 +71,7 @@ class FollowOutput:
             state = await self._end_of(context)
             context.state, context.exit_code = state, state.exit_code
             await end(*beside)
-            context.killed_by_others = await self._was_killed_by_others(context, state)
+            await self._look_for_others(context, state)
             await events.finish()
             await first_of(
                 asyncio.wait([reading]), self._services.clock.sleep(_patience_s(context))
@@ -123,15 +127,19 @@ class FollowOutput:
                     raise StageFailure("ENGINE_FAILURE", f"the engine is lost: {fault}") from fault
                 await clock.sleep(backoff.next_s())
 
-    async def _was_killed_by_others(self, context: ExecutionContext, state: ContainerState) -> bool:
-        """Whether somebody had the engine send the signal it ended by, without an order of ours."""
-        code = state.exit_code or 0
-        if code <= _BY_SIGNAL or context.carried_out is not None or state.oom_killed:
-            return False
-        with contextlib.suppress(RuntimeFault):
+    async def _look_for_others(self, context: ExecutionContext, state: ContainerState) -> None:
+        """Find out who sent the signal that the container ended by, if no order of ours did."""
+        number = (state.exit_code or 0) - _BY_SIGNAL
+        if number <= 0 or context.carried_out is not None or state.oom_killed:
+            return
+        try:
             seen = await self._services.runtime.signals_seen(context.container, state)
-            return code - _BY_SIGNAL in seen
-        return False
+            context.killed_by_others = number in seen
+        except EngineUnavailable:
+            # An engine that ends takes its containers along just before it stops to answer.
+            context.engine_broke = True
+        except RuntimeFault as fault:
+            _log.info("who ended it is not known", run=context.oprun_id, why=str(fault))
 
     async def _watch_time(self, context: ExecutionContext) -> None:
         run_s = context.settings.timeouts.run_s
