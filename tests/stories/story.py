@@ -9,6 +9,11 @@
     --- gyoza.yml
     id: ...
 
+    $ gyoza dev hello &          goes on beside the commands that follow
+    & what it says next; waited for
+
+    $ sed -i s/a/b/ FILE         the one other command: an edit
+
 `...` stands for anything within a line, and alone on a line for any lines. Trailing blanks and
 blank lines around an answer count for nothing.
 """
@@ -31,6 +36,9 @@ class Step:
         stdin: What is piped into it, from `$ echo TEXT | gyoza ...`.
         answer: Its lines.
         code: Its exit code.
+        program: gyoza or sed.
+        goes_on: Whether it stays beside the commands that follow.
+        aside: Lines that the command beside says after this one.
     """
 
     line: int
@@ -38,6 +46,14 @@ class Step:
     stdin: str = ""
     answer: list[str] = field(default_factory=list)
     code: int = 0
+    program: str = "gyoza"
+    goes_on: bool = False
+    aside: list[str] = field(default_factory=list)
+
+    @property
+    def typed(self) -> str:
+        """The command as it is typed."""
+        return shlex.join([self.program, *self.words]) + (" &" if self.goes_on else "")
 
 
 @dataclass
@@ -58,6 +74,8 @@ def read_story(path: Path) -> Story:
             steps.append(_step(number, line[2:]))
         elif re.fullmatch(r"\[\d+\]", line):
             steps[-1].code = int(line[1:-1])
+        elif line.startswith("& "):
+            steps[-1].aside.append(line[2:].rstrip())
         elif line and not line.startswith("#"):
             steps[-1].answer.append(line.rstrip())
     return Story(steps, dict(file.split("\n", 1) for file in files))
@@ -82,5 +100,7 @@ def _step(number: int, command: str) -> Step:
         echo, *said = words[:at]
         assert echo == "echo", f"line {number}: only echo is piped"
         stdin, words = " ".join(said) + "\n", words[at + 1 :]
-    assert words[0] == "gyoza", f"line {number}: only gyoza is run"
-    return Step(number, words[1:], stdin)
+    assert words[0] in {"gyoza", "sed"}, f"line {number}: only gyoza and sed are run"
+    goes_on = words[-1] == "&"
+    arguments = words[1:-1] if goes_on else words[1:]
+    return Step(number, arguments, stdin, program=words[0], goes_on=goes_on)
