@@ -71,6 +71,7 @@ _TABLE: Final[tuple[tuple[type[errors.GyozaError], ExitCode, str], ...]] = (
     (errors.RateLimited, ExitCode.UNAVAILABLE, "try again a little later"),
     (errors.ServerUnavailable, ExitCode.UNAVAILABLE, "try again a little later"),
     (errors.BadRequest, ExitCode.INVALID, ""),
+    (errors.FetchFailed, ExitCode.INVALID, "the address is fetched from this machine"),
     (errors.RunFailed, ExitCode.RUN_FAILED, ""),
     (errors.RunCancelled, ExitCode.RUN_CANCELLED, ""),
     (errors.WaitTimeout, ExitCode.CLIENT_TIMEOUT, ""),

@@ -6,21 +6,20 @@ Whether the values are right is the server's business; it answers with every fau
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
-from gyoza.models.value_types import ARTIFACT_KEY, known_type
+from gyoza.models.value_types import known_type
 from gyoza.wire import strict_json
 
 if TYPE_CHECKING:
     from gyoza.client import GyozaClient
 
 _STDIN: Final = "-"
-Upload = Callable[[Path], dict[str, Any]]
+Upload = Callable[[Path | str], dict[str, Any]]
 
 
 def parse_inputs(
@@ -35,11 +34,11 @@ def parse_inputs(
 
     Args:
         pairs: `name=value`; `name=@path` reads a file, `name=@-` standard input, `name=@@x` is the
-            text `@x`.
+            text `@x`; a file input also takes `name=@https://...`, which is fetched here.
         file: JSON object of inputs; pairs go over it.
         types: The declared type of each input.
         stdin: For `@-`.
-        upload: Stores a file and gives the value that stands for it.
+        upload: Stores a file, by its path or URL, and gives the value that stands for it.
 
     Raises:
         CliError: A pair without `=`, a file that is not to be read, JSON that is none.
@@ -55,19 +54,7 @@ def parse_inputs(
 
 def uploader(client: GyozaClient) -> Upload:
     """Return what stores a file on the server and gives its `{"$artifact": ...}`."""
-
-    def upload(path: Path) -> dict[str, Any]:
-        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        stored = client.put_artifact(path, media_type=media_type)
-        facts = {
-            "sha256": stored.sha256,
-            "size_bytes": stored.size_bytes,
-            "media_type": media_type,
-            "name": path.name,
-        }
-        return {ARTIFACT_KEY: facts}
-
-    return upload
+    return lambda source: client.upload(source).value
 
 
 def _value(name: str, text: str, declared: str | None, stdin: TextIO, upload: Upload) -> Any:
@@ -76,12 +63,29 @@ def _value(name: str, text: str, declared: str | None, stdin: TextIO, upload: Up
         text = text[1:]
     elif text.startswith("@"):
         source = text[1:]
+        if _is_url(source):
+            return upload(_checked_url(name, source, declared, known))
         if known == "file" and source != _STDIN:
             return upload(Path(source))
         text = _read(source, stdin)
     if known in {"string", "file"} and not _is_artifact(text, known):
         return text
     return _json_or_text(name, text, known)
+
+
+def _is_url(source: str) -> bool:
+    return source.lower().startswith(("http://", "https://"))
+
+
+def _checked_url(name: str, source: str, declared: str | None, known: str | None) -> str:
+    # An input that nobody declared, such as an image's, may be a file.
+    if declared is None or known in {"file", "any"}:
+        return source
+    raise CliError(
+        f"-i {name}: {source} would be a file, and {name} is declared as {declared}",
+        ExitCode.INVALID,
+        hint=f"leave out the @ to pass the address itself: -i {name}={source}",
+    )
 
 
 def _is_artifact(text: str, known: str) -> bool:

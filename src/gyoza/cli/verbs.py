@@ -55,6 +55,7 @@ VERBS: Final = (
     Verb(("ps",), RUN, "List runs: those that are not over, or all."),
     Verb(("show",), RUN, "Show everything about a run."),
     Verb(("logs",), RUN, "Print a run's output."),
+    Verb(("files",), RUN, "List the files a run left, or bring them here."),
     Verb(("cancel",), RUN, "Ask for runs to end."),
     Verb(("retry",), RUN, "Give a failed or cancelled run a new attempt."),
     Verb(("doctor",), OPERATE, "Look for what is wrong, each with its remedy."),

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import msgspec
 
 from gyoza.models import OpDefinition, OpRun
+from gyoza.wire.messages import ArtifactRef
 from tests.support.run_documents import a_completed_run, a_run
 
 DEFINITION = OpDefinition.create(
@@ -45,6 +47,7 @@ class PretendServer:
         bodies: JSON bodies, in order.
         ends: Whether the stream of events says end.
         has_runs: Whether lists show the run.
+        files: What the run left; the content of each is its name.
     """
 
     run: OpRun = field(default_factory=a_completed_run)
@@ -54,6 +57,7 @@ class PretendServer:
     bodies: list[Any] = field(default_factory=list)
     ends: bool = True
     has_runs: bool = True
+    files: list[ArtifactRef] = field(default_factory=list[ArtifactRef])
 
     def transport(self) -> httpx2.MockTransport:
         return httpx2.MockTransport(self._answer)
@@ -85,6 +89,9 @@ class PretendServer:
             return httpx2.Response(404)
         if method == "DELETE":
             return httpx2.Response(204)
+        if method == "GET" and path.startswith("/artifacts/"):
+            (name,) = (file.name for file in self.files if file.sha256 == path[11:])
+            return httpx2.Response(200, text=name)
         found = routes[path.split("/")[1]]()
         return httpx2.Response(200, json=found) if found is not None else self._no_op()
 
@@ -98,6 +105,9 @@ class PretendServer:
     def _runs(self, method: str, path: str) -> Any:
         if path.endswith("/logs"):
             return {"items": [self._log_chunk()], "next_page_token": ""}
+        if path.endswith("/artifacts"):
+            items = [msgspec.to_builtins(file) for file in self.files]
+            return {"items": items, "next_page_token": ""}
         if path.endswith("/explain"):
             return {"summary": "waits for VRAM"}
         if path == "/runs" and method == "GET":

@@ -30,6 +30,7 @@ TABLE: list[tuple[Exception, ExitCode]] = [
     (errors.RunCancelled("x", a_cancelled_run()), ExitCode.RUN_CANCELLED),
     (errors.WaitTimeout("x", a_run()), ExitCode.CLIENT_TIMEOUT),
     (CliError("x"), ExitCode.USAGE),
+    (errors.FetchFailed("https://x answered 404", may_pass=False), ExitCode.INVALID),
     (FileNotFoundError(2, "No such file", "book.txt"), ExitCode.USAGE),
 ]
 

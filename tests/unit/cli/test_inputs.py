@@ -55,6 +55,18 @@ def test_a_word_is_read_as_its_declared_type_says(pair: str, value: object) -> N
     assert list(parsed(pair).values()) == [value]
 
 
+@pytest.mark.parametrize("name", ["tile", "undeclared"])
+def test_an_address_after_an_at_is_fetched_and_stored(name: str) -> None:
+    assert parsed(f"{name}=@https://box/a.tif")[name]["p"] == "https://box/a.tif"
+
+
+def test_an_address_for_an_input_of_another_type_is_refused() -> None:
+    with pytest.raises(CliError, match="declared as string") as refused:
+        parsed("text=@https://box/a")
+
+    assert refused.value.exit_code is ExitCode.INVALID
+
+
 def test_a_file_is_read_as_text_json_or_uploaded_by_its_declared_type(tmp_path: Path) -> None:
     file = tmp_path / "f"
     file.write_text("[1]")

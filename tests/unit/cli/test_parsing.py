@@ -23,6 +23,8 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("show run_1 --attempt 2", {"run": "run_1", "attempt": 2}),
     ("show --attempt 2 run_1", {"run": "run_1", "attempt": 2}),
     ("logs run_1", {"run": "run_1", "follow": False, "attempt": None, "tail": None}),
+    ("files run_1", {"run": "run_1", "out": None}),
+    ("files @last --out d", {"run": "@last", "out": Path("d")}),
     ("logs @last -f --tail 5", {"run": "@last", "follow": True, "tail": 5}),
     ("cancel a b --reason late", {"runs": ("a", "b"), "reason": "late"}),
     ("retry a", {"run": "a", "follow": False}),

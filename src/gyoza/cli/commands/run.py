@@ -35,7 +35,8 @@ class Options:
         idempotency_key: The same key and request give the same run again.
         local: Whether it runs here, in a container, without a server.
         no_container: Whether it runs here, in the author's interpreter.
-        out: Where output files of a run here go; None is a folder under `gyoza-out`.
+        out: Where output files go; None is a folder under `gyoza-out` for a run here, and leaves
+            them on the server for a run there.
         base: Image to build a project on.
     """
 
@@ -68,7 +69,7 @@ def command(
     inputs: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", "-i", metavar="NAME=VALUE", help="@file reads a file, @- standard input."
+            "--input", "-i", metavar="NAME=VALUE", help="@file or @URL reads a file, @- stdin."
         ),
     ] = None,
     input_file: Annotated[
@@ -93,7 +94,7 @@ def command(
         bool, typer.Option("--no-container", help="Run a project here in your own interpreter.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="For output files of a run here.")
+        Path | None, typer.Option(metavar="DIR", help="Where to put the output files.")
     ] = None,
     base: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Image to build on, with --local.")
@@ -143,7 +144,10 @@ def run(options: Options, context: Context) -> ExitCode:
         note_last_run(context.state_dir, handle.id, client.settings.base_url)
     if options.detach:
         return _detached(handle, context)
-    return follow(handle.last_seen, context)
+    code = follow(handle.last_seen, context)
+    if code is ExitCode.OK and options.out is not None:
+        _save(handle.id, options.out, context)
+    return code
 
 
 def _run_here(options: Options, context: Context) -> ExitCode:
@@ -187,9 +191,13 @@ def _refuse_what_is_local(options: Options) -> None:
             f"{options.op} is a path, and a server runs ops by their ids",
             hint=f"`gyoza run {options.op} --local` runs it here; `gyoza deploy` makes it an op",
         )
-    if options.out is not None or options.base is not None:
-        name = "--out" if options.out is not None else "--base"
-        raise CliError(f"{name} is for runs on this machine: add --local")
+    if options.base is not None:
+        raise CliError("--base is for runs on this machine: add --local")
+    if options.out is not None and options.detach:
+        raise CliError(
+            "--out waits for the run's files, and --detach for nothing: leave one out",
+            hint="`gyoza files RUN --out DIR` brings the files of a run that is over",
+        )
 
 
 def _specs(options: Options, client: GyozaClient) -> dict[str, InputSpec]:
@@ -227,6 +235,14 @@ def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandl
     if options.op:
         return client.run(options.op, inputs, version=options.version, **common)
     return client.run_image(str(options.image), inputs, **common)
+
+
+def _save(run_id: str, folder: Path, context: Context) -> None:
+    from gyoza.cli.saving import files_of, save_files
+
+    with context.client() as client:
+        for _, path in save_files(client, files_of(client, run_id), folder):
+            context.output.hint(f"saved {path}")
 
 
 def _detached(handle: RunHandle, context: Context) -> ExitCode:
