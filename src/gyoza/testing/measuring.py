@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from gyoza.testing.cgroups import peak_memory_mb
 from gyoza.testing.engine import EngineFacts, EngineUnreachable, Process
+from gyoza.testing.zombies import dead_children
 from gyoza.worker.clock import Clock
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.waiting import end
@@ -87,9 +88,15 @@ class Measure:
             while True:
                 self._measured.take_memory(await self._memory_mb(container))
                 if self._processes:
-                    self._measured.take_processes(await self._engine.processes(container))
+                    self._measured.take_processes(await self._processes_of(container))
                 await self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, _MOST_S)
+
+    async def _processes_of(self, container: str) -> list[Process]:
+        alive = await self._engine.processes(container)
+        known = {each.pid for each in alive}
+        dead = await asyncio.to_thread(dead_children, known)
+        return [*alive, *(each for each in dead if each.pid not in known)]
 
     async def _memory_mb(self, container: str) -> float | None:
         found = peak_memory_mb(container)

@@ -19,7 +19,8 @@ _APPLETS: Final = (
     *("sh", "awk", "cat", "cut", "dd", "echo", "grep", "head", "id", "ln", "mkdir", "mv", "rm"),
     *("sed", "sha256sum", "sleep", "tail", "tr", "true", "wc", "yes", "cp", "chmod", "ps"),
 )
-_FOLDERS: Final = ("tmp", "var", "op", "gyoza", "gyoza/in", "gyoza/out", "etc")
+_OPEN_TO_ALL: Final = "opt"
+_FOLDERS: Final = (_OPEN_TO_ALL, "tmp", "var", "op", "gyoza", "gyoza/in", "gyoza/out", "etc")
 
 
 def shell_image(
@@ -53,7 +54,8 @@ def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for folder in _FOLDERS:
             entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            mode = 0o777 if folder == _OPEN_TO_ALL else 0o755
+            entry.type, entry.mode = tarfile.DIRTYPE, mode
             archive.addfile(entry)
         archive.add(BUSYBOX, "bin/busybox")
         for applet in _APPLETS:

@@ -7,7 +7,7 @@ what it uses.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, TypeGuard
 
 from gyoza.op import protocol
 from gyoza.testing.conformance.event_checks import event_problems, regressions
@@ -253,10 +253,11 @@ def memory(evidence: Evidence) -> Finding:
 def writes(evidence: Evidence) -> Finding:
     """An op writes into `out/` and `/tmp` only."""
     check = _Check("writes", f"it writes only under {protocol.DIR}/{protocol.OUT} and /tmp")
-    trial = evidence.writable
-    if trial is None:
-        return check.skipped(_NOT_RUN)
-    changes = [f"{each.path} {each.kind}" for each in trial.left.changes]
+    tried = [each for each in (evidence.writable, evidence.as_root) if _has_ended(each)]
+    if not tried:
+        return check.skipped("it did not run with a root that it can write to")
+    found = {each.path: each.kind for trial in tried for each in trial.left.changes}
+    changes = [f"{path} {kind}" for path, kind in found.items()]
     if not changes:
         return check.passed("nothing else changed, though it could have been")
     fix = f"write to ${protocol.ENV_DIR}/{protocol.OUT} what is kept, and to /tmp what is not"
@@ -339,9 +340,12 @@ class _Check:
         return Finding(self._name, self._title, Status.SKIP, why)
 
 
+def _has_ended(trial: Trial | None) -> TypeGuard[Trial]:
+    return trial is not None and trial.left.ended_s is not None
+
+
 def _ran(evidence: Evidence) -> Trial | None:
-    plain = evidence.plain
-    return plain if plain is not None and plain.left.ended_s is not None else None
+    return evidence.plain if _has_ended(evidence.plain) else None
 
 
 def _succeeded(evidence: Evidence) -> Trial | None:
@@ -360,7 +364,7 @@ def _culprit(evidence: Evidence) -> tuple[str, str] | None:
     if evidence.as_root is not None and evidence.as_root.has_completed:
         user = evidence.image.user or "root"
         fix = f"let everybody read what it needs (chmod a+rX), and do not ask for {user}'s rights"
-        return "as root it completes", fix
+        return "as root, where root can write, it completes", fix
     return None
 
 

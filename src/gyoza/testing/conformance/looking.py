@@ -19,7 +19,10 @@ from gyoza.worker.execution.outputs import read_error
 
 _MOST_EVENT_BYTES: Final = 64 * 1024 * 1024
 # What the engine itself makes for mounts, and where an op may write.
-_MADE: Final = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv")
+_MADE: Final = (
+    *("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab", "/.dockerenv"),
+    "/sbin/docker-init",
+)
 _MOUNTED: Final = (protocol.DIR, protocol.HOME, "/dev", "/proc", "/sys")
 
 

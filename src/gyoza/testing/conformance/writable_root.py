@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from gyoza.testing.engine import EngineFacts
+from gyoza.worker.runtime.docker_host import nofile_limit
 from gyoza.worker.runtime.docker_spec import create_body
 from gyoza.worker.runtime.interface import (
     ContainerHandle,
@@ -36,7 +37,7 @@ class WritableRoot:
 
     async def create(self, spec: ContainerSpec) -> ContainerHandle:
         """See `ContainerRuntime.create`."""
-        body = create_body(spec)
+        body = create_body(spec, nofile_limit(self._engine.address.removeprefix("unix://")))
         body["HostConfig"]["ReadonlyRootfs"] = False
         made = await self._engine.create(spec.name, body)
         if made is None:
