@@ -44,6 +44,21 @@ types *ARGS:
 arch:
     uv run lint-imports --no-logo
 
+# Many worlds full of faults in one thread, judged: just simulate --seeds 500, or --seed 7 again
+[group('proof')]
+simulate *ARGS:
+    uv run python -m tests.simulation {{ ARGS }}
+
+# Known bugs, each of which must turn the simulation red
+[group('proof')]
+mutants *ARGS:
+    uv run python -m tests.simulation.mutation {{ ARGS }}
+
+# Real processes and a Docker of their own, killed and frozen at random: just chaos --minutes 5
+[group('proof')]
+chaos *ARGS:
+    uv run python -m tests.chaos {{ ARGS }}
+
 # One measurement from bench/, its ratio or figure last: just bench cold_run
 [group('checks')]
 bench NAME *ARGS:

@@ -87,8 +87,8 @@ def completed_means_valid_output(index: Index) -> Iterator[str]:
     """I12: a completed run has the output of its winning attempt, and nobody saw it earlier."""
     for run_id, row in index.runs.items():
         if row["state"] == "COMPLETED":
-            winner = index.attempts[run_id][-1]
-            outputs = json.loads(winner["outputs"])
+            attempts = index.attempts.get(run_id, [])
+            outputs = json.loads(attempts[-1]["outputs"]) if attempts else None
             if outputs != {"run": run_id, "attempt": row["attempt"]}:
                 yield f"run {run_id} completed by attempt {row['attempt']} has outputs {outputs}"
     for record in index.by_kind["client"]:

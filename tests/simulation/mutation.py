@@ -21,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).with_name("mutants")
+SOURCE = ROOT / "src"
 SEEDS = 300
 
 
@@ -50,7 +51,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in PATCHES.glob("*.patch"))
 
 
-def hunt(name: str, seeds: int, jobs: int) -> Verdict:
+def hunt(name: str, seeds: int, jobs: int, original: Path = SOURCE) -> Verdict:
     """Simulate a mutant until it is caught, at most so many seeds.
 
     Raises:
@@ -58,7 +59,7 @@ def hunt(name: str, seeds: int, jobs: int) -> Verdict:
     """
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gyoza-mutant-") as folder:
-        source = mutated(name, Path(folder))
+        source = mutated(name, Path(folder), original)
         report = Path(folder) / "report.json"
         run = subprocess.run(
             [
@@ -92,14 +93,14 @@ def catchers(name: str) -> list[str]:
     return [each.strip() for each in named.split(",")]
 
 
-def mutated(name: str, folder: Path) -> Path:
+def mutated(name: str, folder: Path, original: Path = SOURCE) -> Path:
     """A copy of the source with the mutant's patch applied; returns what goes on the path.
 
     Raises:
         DoesNotApply: The patch fits no more.
     """
     source = folder / "src"
-    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(original, source, ignore=shutil.ignore_patterns("__pycache__"))
     patch = PATCHES / f"{name}.patch"
     # One line of context is enough to find the place after others have worked near it.
     applied = subprocess.run(
@@ -120,11 +121,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="which; none means all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="most worlds per mutant")
+    parser.add_argument("--source", type=Path, default=SOURCE, help="what is mutated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args(arguments)
     verdicts: list[Verdict] = []
     for name in options.names or names():
-        verdicts.append(hunt(name, options.seeds, options.jobs))
+        verdicts.append(hunt(name, options.seeds, options.jobs, options.source))
         sys.stdout.write(_row(verdicts[-1]) + "\n")
         sys.stdout.flush()
     return _conclude(verdicts)

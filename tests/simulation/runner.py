@@ -67,12 +67,12 @@ def judge(plan: Plan) -> Outcome:
 def judge_all(plans: Sequence[Plan], jobs: int) -> Iterator[Outcome]:
     """Judge plans side by side, in the order in which they are done."""
     if jobs == 1:
-        _be_quiet()
+        be_quiet()
         yield from map(judge, plans)
         return
     # Not forked: what the caller has done so far must not matter to a world.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, initializer=_be_quiet, maxtasksperchild=100) as pool:
+    with context.Pool(jobs, initializer=be_quiet, maxtasksperchild=100) as pool:
         yield from pool.imap_unordered(judge, plans)
 
 
@@ -157,5 +157,6 @@ def _as_json(outcomes: Sequence[Outcome], missed: Sequence[str]) -> str:
     return json.dumps({"red": red, "missed": list(missed), "reached": dict(reached)})
 
 
-def _be_quiet() -> None:
+def be_quiet() -> None:
+    """Nobody reads what thousands of simulated processes log."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
