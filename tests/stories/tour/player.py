@@ -104,7 +104,8 @@ class Beside:
         self._process = process
         self._show = show
         self._lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
 
     def _listen(self) -> None:
         for line in self._process.stdout or ():
@@ -137,6 +138,9 @@ class Beside:
         """End it in any case."""
         self._process.kill()
         self._process.wait()
+        self._listening.join(END_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 def _told(step: Step, said: list[str], code: int | None) -> str:
