@@ -1,6 +1,6 @@
 """Artifacts in an object store (S3, Google Cloud Storage, Azure), through obstore.
 
-Needs the extra `objects`. Why obstore: docs/decisions/0013-object-stores-through-obstore.md.
+Needs the extra `objects`. Why obstore: docs/decisions/0016-object-stores-through-obstore.md.
 Credentials come the way each cloud's own tools take them: environment, files, instance metadata.
 """
 
