@@ -6,8 +6,11 @@ LOCAL_PYTHON=gyoza-local/python:bookworm
 PUBLIC_SHELL=busybox:stable
 LOCAL_SHELL=gyoza-local/busybox:static
 
+# Which generation of LOCAL_PYTHON these scripts make; one of an older kind is made anew.
+PYTHON_KIND=2
+
 ensure_base_images() {
-  PYTHON_BASE=$(first_present "$PUBLIC_PYTHON" "$LOCAL_PYTHON") \
+  PYTHON_BASE=$(first_present "$PUBLIC_PYTHON") || PYTHON_BASE=$(current_local_python) \
     || PYTHON_BASE=$(pull "$PUBLIC_PYTHON") || PYTHON_BASE=$(make_python_base)
   SHELL_BASE=$(first_present "$PUBLIC_SHELL" "$LOCAL_SHELL") \
     || SHELL_BASE=$(pull "$PUBLIC_SHELL") || SHELL_BASE=$(make_shell_base)
@@ -22,6 +25,14 @@ first_present() {
     fi
   done
   return 1
+}
+
+current_local_python() {
+  local kind
+  kind=$(docker image inspect --format '{{index .Config.Labels "org.gyoza.base"}}' \
+    "$LOCAL_PYTHON" 2>/dev/null) || return 1
+  [[ $kind == "$PYTHON_KIND" ]] || return 1
+  printf '%s' "$LOCAL_PYTHON"
 }
 
 # Nothing from the registry within 15 s: it cannot be reached. Once it talks, it may take its time.
@@ -46,23 +57,32 @@ pull() {
 
 make_python_base() {
   local archive
-  archive="$(cache_folder)/python-bookworm-$(uname -m).tar"
+  archive="$(cache_folder)/python-bookworm-$PYTHON_KIND-$(uname -m).tar"
   [[ -f $archive ]] || bootstrap_python "$archive"
   say "Importing $LOCAL_PYTHON"
   docker import --change 'ENV LANG=C.UTF-8' --change 'CMD ["python3"]' \
+    --change "LABEL org.gyoza.base=$PYTHON_KIND" \
     "$archive" "$LOCAL_PYTHON" >/dev/null || exit 1
   printf '%s' "$LOCAL_PYTHON"
 }
 
-# Debian's own Python on the smallest Debian that works: about 140 MB, half a minute.
+# Debian's own Python on a small Debian that does what the public image does: with apt, for
+# build.system, and the C++ library that wheels such as NumPy's load. It trusts whom this machine
+# trusts, since builds fetch packages and may have to pass an organisation's proxy. About 150 MB,
+# half a minute.
 bootstrap_python() {
+  local certificates=/etc/ssl/certs/ca-certificates.crt trusted=()
   have mmdebstrap || install_packages mmdebstrap debian-archive-keyring \
     || fail "no registry can be reached, and mmdebstrap is not installed" \
       "either 'docker pull $PUBLIC_PYTHON', or on Debian: apt-get install mmdebstrap"
   say "No registry can be reached: making a Python base image with mmdebstrap"
   mkdir -p "$RUN" "$(dirname "$1")"
-  mmdebstrap --quiet --format=tar --variant=essential \
-    --include=python3-minimal,libpython3-stdlib,ca-certificates \
+  if [[ -f $certificates ]]; then
+    trusted=(--customize-hook="upload $certificates $certificates")
+  fi
+  mmdebstrap --quiet --format=tar --variant=apt \
+    --include=python3-minimal,libpython3-stdlib,ca-certificates,libstdc++6 \
+    "${trusted[@]}" \
     --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --dpkgopt='path-exclude=/usr/share/doc/*' \

@@ -1,4 +1,4 @@
-# A whole gyoza on this machine for trying things out, and the two example ops on it.
+# A whole gyoza on this machine for trying things out, and the example ops on it.
 # Sourced after the other parts; all it writes is under .run/quickstart.
 
 STACK="$RUN/quickstart"
@@ -69,17 +69,39 @@ build_example() {
   }
 }
 
+# build_project FOLDER BASE: as build_example, for a project that `gyoza build` makes an image of.
+build_project() {
+  local image
+  image=$(sed -n 's/^image: *//p' "$ROOT/examples/$1/gyoza.yml")
+  say "Building $image (gyoza build; the first time it fetches packages)"
+  mkdir -p "$RUN"
+  gyoza build "$ROOT/examples/$1" --base "$2" --tag "$image" \
+    >"$RUN/build-$1.log" 2>&1 </dev/null || {
+    tail_of "build-$1"
+    fail "the image of examples/$1 could not be built" "see $RUN/build-$1.log"
+  }
+}
+
 # run_example FOLDER ARGUMENTS...: deploys and runs the op, shows the run, compares its outputs.
 run_example() {
-  local folder=$1 op document="$STACK/$1.json"
+  local folder=$1 op image document="$STACK/$1.json"
   shift
+  image=$(sed -n 's/^image: *//p' "$ROOT/examples/$folder/gyoza.yml")
   op=$(sed -n 's/^id: *//p' "$ROOT/examples/$folder/gyoza.yml")
   say "Deploying and running $op"
-  gyoza deploy "$ROOT/examples/$folder" || fail "examples/$folder could not be deployed"
+  # As it was built above, on whichever base: deploying is not to build it again.
+  gyoza deploy "$ROOT/examples/$folder" --image "$image" || fail "examples/$folder could not be deployed"
   gyoza run "$op" "$@" </dev/null \
     || fail "the run of $op did not complete (exit code $?)" "the server's output: $RUN/gyoza-dev.log"
   gyoza show @last
   gyoza show @last --json >"$document"
   python "$ROOT/scripts/lib/compare_outputs.py" "$document" "$ROOT/examples/$folder/expected" \
     || fail "the outputs of $op are not those in examples/$folder/expected"
+}
+
+# save_file FOLDER OUTPUT PATH: a file that the last run of an example returned, as a file here.
+save_file() {
+  python "$ROOT/scripts/lib/save_file.py" "$STACK/$1.json" "$2" "$3" \
+    || fail "the file $2 of examples/$1 could not be fetched"
+  note "$2 is in $3"
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,8 @@ pytestmark = [pytest.mark.system, pytest.mark.docker, pytest.mark.timeout(120)]
 EXAMPLES = Path(__file__).parents[3] / "examples"
 WORDCOUNT = EXAMPLES / "wordcount"
 SHELL = EXAMPLES / "shell"
+LINES = EXAMPLES / "lines"
+ROOT = EXAMPLES.parent
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def stack(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    for folder in (WORDCOUNT, SHELL):
+    for folder in (WORDCOUNT, SHELL, LINES):
         _require_image(engine, read_project(folder).definition().image)
     with Stack(tmp_path_factory.mktemp("examples")) as stack:
         yield stack
@@ -73,6 +78,71 @@ def test_an_image_without_python_is_an_op_like_any_other(stack: Stack) -> None:
 
     assert run.state == "COMPLETED", run.execution_summary.error_message
     assert run.outputs == _expected(SHELL)
+
+
+def test_lines_finds_the_rows_of_a_brick_wall(stack: Stack, tmp_path: Path) -> None:
+    image = read_project(LINES).image
+    assert image
+    deployed = _gyoza(stack, "deploy", str(LINES), "--image", image)
+    assert deployed.returncode == 0, deployed.stderr
+
+    with stack.client() as client:
+        photo = client.put_artifact(LINES / "photos" / "brick.png")
+        reference = {"sha256": photo.sha256, "size_bytes": photo.size_bytes, "name": "brick.png"}
+        run = client.run("lines", {"image": {"$artifact": reference}}).wait(timeout=60)
+        overlay = client.read_artifact(run.outputs["overlay"]["$artifact"]["sha256"])
+
+    document = tmp_path / "run.json"
+    document.write_text(json.dumps({"outputs": run.outputs}))
+    script = ROOT / "scripts" / "lib" / "compare_outputs.py"
+    compared = subprocess.run(
+        [sys.executable, str(script), str(document), str(LINES / "expected")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert run.state == "COMPLETED", run.execution_summary.error_message
+    assert (compared.returncode, compared.stderr) == (0, "")
+    assert struct.unpack(">8sI4sII", overlay[:24]) == (
+        b"\x89PNG\r\n\x1a\n",
+        13,
+        b"IHDR",
+        512,
+        512,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_lines_passes_its_own_tests() -> None:
+    # This checkout's environment has no scikit-image, and stays out of the project's own.
+    kept = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    packages = ["--with", "pytest", "--with-requirements", "requirements.txt"]
+    uv = ["uv", "run", "--quiet", "--no-project", "--python", sys.executable, *packages]
+    # Not by this checkout's settings of pytest, which name plug-ins that the project lacks.
+    own = ["-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", "."]
+    tested = subprocess.run(
+        [*uv, "python", "-m", "pytest", "-q", *own],
+        cwd=LINES,
+        env={**kept, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def _gyoza(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gyoza", *words, "--url", stack.url],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def _deployed_and_run(stack: Stack, folder: Path, inputs: dict[str, Any]) -> OpRun:
