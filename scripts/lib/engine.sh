@@ -52,6 +52,12 @@ wait_for_engine() {
   done
 }
 
+# A program that serves images, for the tests of registries: they start their own on free ports.
+ensure_registry() {
+  have docker-registry || have registry || install_packages docker-registry \
+    || note "no image registry is installed: its tests will be skipped (Debian: docker-registry)"
+}
+
 # Stops the engine only if this checkout's scripts started it.
 stop_engine() {
   stop_process dockerd 30
