@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gyoza.server.storage.records import Pulse
 from tests.integration.api.driver import Api, Running
 
 pytestmark = pytest.mark.anyio
 
 
-async def until_ready(api: Api) -> dict[str, object]:
+async def until_ready(api: Api) -> dict[str, Any]:
     async with asyncio.timeout(10):
         while True:
             answer = await api.send("GET", "/readyz")
@@ -28,6 +31,19 @@ async def test_a_server_with_its_loops_running_is_ready(api: Api) -> None:
 
     assert ready["status"] == "ready"
     assert ready["checks"] == {"store": "ok", "dispatcher": "ok", "server": "ok"}
+
+
+async def test_a_server_that_holds_leases_is_ready_and_says_why_they_are_held(api: Api) -> None:
+    hold = timedelta(seconds=60)
+    await api.store.write(
+        lambda uow: uow.pulse.save(Pulse(uow.now(), brake_until=uow.now() + hold))
+    )
+
+    async with api.app.router.lifespan_context(api.app):
+        ready = await until_ready(api)
+
+    [note] = ready["notes"]
+    assert "more than half of the workers fell silent at once" in note
 
 
 async def test_a_server_without_a_dispatcher_is_alive_and_not_ready(api: Api) -> None:
