@@ -13,7 +13,7 @@ import pytest
 from gyoza.worker.runtime.fake_script import Script
 from gyoza.worker.server_fake import FakeServer
 from gyoza.worker.server_port import ServerAway
-from tests.integration.worker.rig import a_rig, result_of
+from tests.integration.worker.rig import a_rig, result_of, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -132,12 +132,16 @@ async def test_a_full_disk_is_the_machines_fault_and_named(
     assert f"in {tmp_path}/files (0 are free)" in result.message
 
 
-async def test_a_cancelled_run_does_not_wait_for_its_file(tmp_path: Path) -> None:
+async def test_a_run_says_that_it_waits_for_its_file_and_can_be_cancelled_meanwhile(
+    tmp_path: Path,
+) -> None:
     async with a_rig(tmp_path, Script()) as rig:
         rig.server.fail_next("get_artifact", *(ServerAway("away") for _ in range(1000)))
         assigned = asyncio.create_task(rig.carry_out(inputs={"a": put(rig.server, b"1")}))
         await rig.until_held()
-        await rig.server.cancel(next(iter(rig.server.attempts.values())))
+        waiting = next(iter(rig.server.attempts.values()))
+        await until(lambda: "FETCHING" in waiting.phases)
+        await rig.server.cancel(waiting)
         attempt = await assigned
 
     assert result_of(attempt).outcome == "CANCELLED"

@@ -22,6 +22,7 @@ def test_settings_come_from_the_documented_names(monkeypatch: pytest.MonkeyPatch
         "GYOZA_WORKER_CPU": "3",
         "GYOZA_WORKER_RAM_MB": "2000",
         "GYOZA_GPUS": "24576,24576",
+        "GYOZA_WORKER_FILE_CACHE_MB": "500",
         "GYOZA_DOCKER_HOST": "unix:///run/d.sock",
     }.items():
         monkeypatch.setenv(name, value)
@@ -37,6 +38,7 @@ def test_settings_come_from_the_documented_names(monkeypatch: pytest.MonkeyPatch
     assert settings.tags == {"zone": "attic", "disk": "ssd"}
     assert (settings.cpu, settings.ram_mb, settings.gpus) == (3, 2000, [24576, 24576])
     assert settings.docker_host == "unix:///run/d.sock"
+    assert settings.file_cache_mb == 500
 
 
 @pytest.mark.parametrize(

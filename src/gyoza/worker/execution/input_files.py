@@ -56,8 +56,16 @@ async def with_files_staged(inputs: dict[str, Any], fetch: Fetch) -> dict[str, A
     return cast("dict[str, Any]", replaced(inputs, by_place))
 
 
-async def stage_file(cache: FileCache, folder: Path, reference: ArtifactRef) -> str:
+async def stage_file(
+    cache: FileCache, folder: Path, reference: ArtifactRef, on_fetch: Callable[[], None]
+) -> str:
     """Put a file at `<folder>/<sha256>/<name>`.
+
+    Args:
+        cache: Of the worker.
+        folder: `in/files/` of the attempt.
+        reference: Of the file.
+        on_fetch: Called if it has to come from the server.
 
     Returns:
         Its path inside the container. Files of one name but other content lie in other folders.
@@ -68,7 +76,7 @@ async def stage_file(cache: FileCache, folder: Path, reference: ArtifactRef) -> 
     target = folder / reference.sha256 / safe_name(reference.name)
     await asyncio.to_thread(_make_readable, folder, target.parent)
     try:
-        await cache.lend(reference, target)
+        await cache.lend(reference, target, on_fetch)
     except WrongContent as fault:
         raise StageFailure("INPUT_CORRUPT", f"{_shown(reference)} {fault}") from fault
     except ArtifactMissing as fault:

@@ -78,8 +78,18 @@ class FileCache:
         self._turns: dict[str, _Turn] = {}
         self._may_be_over = False
 
-    async def lend(self, reference: ArtifactRef, target: Path) -> None:
+    async def lend(
+        self,
+        reference: ArtifactRef,
+        target: Path,
+        on_fetch: Callable[[], None] = lambda: None,
+    ) -> None:
         """Bring a file to `target`, from here or from the server; may be repeated.
+
+        Args:
+            reference: Of the file.
+            target: Where the attempt wants it.
+            on_fetch: Called if it has to come from the server, before it does.
 
         Raises:
             WrongContent: The server gives something else.
@@ -89,6 +99,7 @@ class FileCache:
         sha256 = reference.sha256
         async with self._turn(sha256):
             while not await self._lent(reference, target):
+                on_fetch()
                 await self._bring(reference)
 
     async def tidy(self) -> None:

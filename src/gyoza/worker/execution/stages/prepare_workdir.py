@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.input_files import stage_file, with_files_staged
 from gyoza.worker.execution.services import Services
+
+PHASE: Final = "FETCHING"
 
 
 class PrepareWorkdir:
@@ -34,7 +36,9 @@ class PrepareWorkdir:
 
         async def fetch(reference: ArtifactRef) -> str:
             await asyncio.to_thread(self._make, context)
-            return await stage_file(self._services.files, folder, reference)
+            return await stage_file(
+                self._services.files, folder, reference, lambda: context.report.phase(PHASE)
+            )
 
         context.inputs = await with_files_staged(context.assignment.inputs, fetch)
         await asyncio.to_thread(self._write, context)
