@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
 
 MEANINGS = {
     ExitCode.OK: "success; for `run`: the run completed",
-    ExitCode.UNEXPECTED: "unexpected error in gyoza",
+    ExitCode.UNEXPECTED: "unexpected error in gyoza; for `doctor`: something fails",
     ExitCode.USAGE: "wrong usage",
     ExitCode.RUN_FAILED: "the run, or at least one run, failed",
     ExitCode.NOT_ALLOWED: "no key, a wrong key, or not allowed",

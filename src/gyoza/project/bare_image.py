@@ -57,7 +57,7 @@ def bare_image(source: BuildSource, base: str, builder: Builder) -> BareImage:
     files = context_files(replace(source, files={}), dockerfile)
     # A folder of this name is on the path of modules; what is in it is put over it later.
     files |= {f"{name}/.keep": ContextFile(b"") for name in plan.folders}
-    return BareImage(f"{REPOSITORY}/{source.id}:{_digest(files)[:_TAG_CHARS]}", files)
+    return BareImage(f"{REPOSITORY}/{source.id}:{context_digest(files)[:_TAG_CHARS]}", files)
 
 
 def find_or_build(
@@ -108,7 +108,12 @@ def _without_code(plan: ImagePlan, op_id: str) -> ImagePlan:
     return replace(plan, code=code, folders=frozenset(code), labels=labels)
 
 
-def _digest(files: Mapping[str, ContextFile]) -> str:
+def context_digest(files: Mapping[str, ContextFile]) -> str:
+    """Return a digest of every name and content of a build context.
+
+    Raises:
+        OSError: A file is gone.
+    """
     found = hashlib.sha256()
     for name, file in files.items():
         content = file.content if isinstance(file.content, bytes) else file.content.read_bytes()

@@ -14,8 +14,15 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
-from gyoza.project.bare_image import BareImage, bare_image, code_names, find_or_build
+from gyoza.project.bare_image import (
+    BareImage,
+    bare_image,
+    code_names,
+    context_digest,
+    find_or_build,
+)
 from gyoza.project.base_images import choose_base
+from gyoza.project.build_context import context_files
 from gyoza.project.build_source import BuildSource, read_build_source
 from gyoza.project.building import Request, build
 from gyoza.project.development import Fault, development_version, fault_in_image, syntax_fault
@@ -179,9 +186,14 @@ class Updates:
         spec = self.engine.output_of(image_id, command, {CODE_DIR: snapshot.folder})
         return Made(image.tag, image_id, {SPEC_LABEL: spec}, snapshot, was_built)
 
-    def _built_whole(self, source: BuildSource) -> Made:
+    def _built_whole(self, source: BuildSource) -> Made | None:
         from gyoza.cli.engine_images import engine_address, inspect_image
 
+        files = context_files(source, source.dockerfile or "")
+        seen = (context_digest(files), read_project(source.file))
+        if seen == self._seen:
+            return None
+        self._seen = seen
         tag = f"gyoza-dev/{source.id}:latest"
         building = self.telling.building(tag)
         request = Request(source, self.base, tag)
