@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
-from obstore.store import LocalStore, MemoryStore, S3Store
+from obstore.store import LocalStore, MemoryStore, from_url
 
 from gyoza.server.storage.artifact_objects import ObjectStore
 from gyoza.server.storage.artifact_store import ArtifactStore, FolderStore
-
-BUCKET = "artifacts"
 
 
 @pytest.fixture(scope="session")
@@ -26,21 +23,23 @@ def s3_url() -> Iterator[str]:
     server.stop()
 
 
-def an_s3_store(url: str, name: str) -> Any:
-    """A bucket of the test's own, opened as a deployment would by URL and environment."""
+@pytest.fixture
+def s3_place(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of an empty bucket, with the environment that a deployment would have."""
     import boto3  # noqa: PLC0415 - takes a second to load, and only this store needs it
 
-    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    bucket = f"{BUCKET}-{name}"
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(
-        Bucket=bucket
-    )
-    config: Any = {"endpoint": url, "region": "us-east-1", **keys}
-    return S3Store.from_url(
-        f"s3://{bucket}/some/prefix",
-        config=config,
-        client_options={"allow_http": True},
-    )
+    environment = {
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": s3_url,
+        "AWS_ALLOW_HTTP": "true",
+    }
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    bucket = f"artifacts-{abs(hash(str(tmp_path))):x}"
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=bucket)
+    return f"s3://{bucket}/some/prefix"
 
 
 @pytest.fixture(params=["folder", "local", "memory", "s3"])
@@ -53,5 +52,4 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
         return ObjectStore("local", LocalStore(folder, mkdir=True))
     if request.param == "memory":
         return ObjectStore("memory", MemoryStore())
-    url: str = request.getfixturevalue("s3_url")
-    return ObjectStore("s3", an_s3_store(url, f"{abs(hash(str(tmp_path))):x}"))
+    return ObjectStore("s3", from_url(request.getfixturevalue("s3_place")))

@@ -6,10 +6,18 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
+from obstore.store import from_url
 
+from gyoza.server.clock import SystemClock
 from gyoza.server.errors import StoreUnavailable
+from gyoza.server.main import create_app
+from gyoza.server.settings import Settings
+from gyoza.server.storage.artifact_objects import ObjectStore
+from gyoza.server.storage.artifact_places import open_artifact_files
 from gyoza.server.storage.artifact_store import ArtifactStore
+from gyoza.server.storage.store import Store
 
 CONTENT = bytes(range(256)) * 100
 NAME = hashlib.sha256(CONTENT).hexdigest()
@@ -89,3 +97,44 @@ def test_a_name_that_is_no_hash_never_becomes_a_path(store: ArtifactStore, name:
     for act in (store.size, store.delete, lambda sha256: list(store.read(sha256, 0, 1))):
         with pytest.raises(ValueError, match="SHA-256"):
             act(name)
+
+
+@pytest.mark.anyio
+async def test_a_server_that_is_told_a_bucket_keeps_its_files_there(
+    s3_place: str, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, artifact_store=s3_place)
+    store = Store.open(settings.database_path, clock=SystemClock())
+    app = create_app(settings, store, SystemClock())
+    path = f"/api/v1/artifacts/{NAME}"
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url="http://localhost"
+    ) as client:
+        stored = await client.put(path, content=CONTENT)
+        fetched = await client.get(path, headers={"Range": "bytes=100-"})
+    store.close()
+
+    assert (stored.status_code, fetched.status_code) == (201, 206)
+    assert fetched.content == CONTENT[100:]
+    assert ObjectStore("s3", from_url(s3_place)).size(NAME) == len(CONTENT)
+    assert [path.name for path in (tmp_path / "artifacts").rglob("*")] == ["incoming"]
+
+
+@pytest.mark.usefixtures("s3_place")
+def test_a_bucket_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = ObjectStore("s3://absent", from_url("s3://absent-bucket"))
+    (tmp_path / "arrived").write_bytes(CONTENT)
+
+    with pytest.raises(StoreUnavailable, match="s3://absent"):
+        store.adopt(tmp_path / "arrived", NAME)
+
+
+def test_a_place_without_its_settings_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+
+    with pytest.raises(StoreUnavailable, match="Account must be specified") as refused:
+        open_artifact_files("az://container/prefix", tmp_path, lambda: 0.0)
+
+    assert "\n" not in str(refused.value)

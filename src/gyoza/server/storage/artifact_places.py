@@ -70,4 +70,5 @@ def _object_store(url: str) -> Any:
     try:
         return objects.ObjectStore(url, places.from_url(url))
     except Exception as error:  # each cloud has its own kinds of wrong settings
-        raise StoreUnavailable(f"GYOZA_ARTIFACT_STORE {url!r} cannot be used: {error}") from error
+        why = str(error).partition("\n")[0]  # what follows is the library's own debugging
+        raise StoreUnavailable(f"GYOZA_ARTIFACT_STORE {url!r} cannot be used: {why}") from error
