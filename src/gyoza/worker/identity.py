@@ -70,7 +70,7 @@ def owned_state_folder(
         if not _locked(lock) and not (replaces and sleep and _taken_over(lock, sleep)):
             raise StateFolderTaken(
                 f"another worker uses {path}; stop it, have it hand over with "
-                "GYOZA_WORKER_REPLACE=1, or give this one its own folder with "
+                "`gyoza worker start --replace`, or give this one its own folder with "
                 "GYOZA_WORKER_STATE_DIR"
             )
         # For a successor that wants to replace us.

@@ -24,12 +24,14 @@ class Options:
         state_dir: Where its identity, journal and work folders are.
         tags: `key=value` words that ops may select by.
         docker_host: Address of the container engine.
+        replace: Have a worker of the same state folder hand over to this one.
     """
 
     name: str | None = None
     state_dir: Path | None = None
     tags: tuple[str, ...] = ()
     docker_host: str | None = None
+    replace: bool = False
 
 
 def command(
@@ -40,9 +42,12 @@ def command(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Ops may select by it.")
     ] = None,
     docker_host: Annotated[str | None, typer.Option(help="Address of the engine.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take over from the worker that runs here.")
+    ] = False,
 ) -> int:
     """Run a worker on this machine."""
-    return run(Options(name, state_dir, tuple(tag or ()), docker_host), context_of(ctx))
+    return run(Options(name, state_dir, tuple(tag or ()), docker_host, replace), context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
@@ -57,6 +62,7 @@ def run(options: Options, context: Context) -> ExitCode:
         "GYOZA_WORKER_STATE_DIR": None if options.state_dir is None else str(options.state_dir),
         "GYOZA_WORKER_TAGS": tags or None,
         "GYOZA_DOCKER_HOST": options.docker_host,
+        "GYOZA_WORKER_REPLACE": "true" if options.replace else None,
     }
     context.environment.update({name: value for name, value in given.items() if value})
     import_part("worker").start()
