@@ -105,6 +105,14 @@ class EngineFacts:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
+    async def answers(self) -> None:
+        """Return if the engine answers.
+
+        Raises:
+            EngineUnreachable: It does not.
+        """
+        await self._get("/version")
+
     async def image(self, reference: str) -> ImageFacts:
         """Return what an image of this machine says of itself.
 

@@ -83,7 +83,8 @@ def run(
     try:
         folders = Folders(place / protocol.IN, place / protocol.OUT)
         _write_inputs(definition.prepare_inputs(_as_paths(inputs or {})), folders)
-        ended = _carried_out(spec, folders, context)
+        told = context or Context(run_id=RUN_ID, cancellation=Cancellation(folders.inner))
+        ended = carry_out(spec, folders, told)
         return _judged(definition, folders, ended, folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -106,7 +107,7 @@ def definition_of_code(spec: OpSpec) -> OpDefinition:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class Ended:
     """The end of the function.
 
     Attributes:
@@ -140,9 +141,14 @@ def _write_inputs(inputs: Mapping[str, Any], folders: Folders) -> None:
     (folders.inner / protocol.INPUT_FILE).write_bytes(strict_json.dumps(dict(inputs)))
 
 
-def _carried_out(spec: OpSpec, folders: Folders, given: Context | None) -> _Ended:
-    cancellation = Cancellation(folders.inner)
-    context = given or Context(run_id=RUN_ID, cancellation=cancellation)
+def carry_out(spec: OpSpec, folders: Folders, context: Context) -> Ended:
+    """Call an op as its container would: read `in/`, write `out/`, take what it prints.
+
+    Args:
+        spec: Of the op.
+        folders: With its inputs; `out/` must exist.
+        context: What it is told of its run.
+    """
     emitter = Emitter(folders.outer / protocol.EVENTS_FILE)
     with _captured() as (both, stderr):
         began_s = time.monotonic()
@@ -158,7 +164,7 @@ def _carried_out(spec: OpSpec, folders: Folders, given: Context | None) -> _Ende
         finally:
             emitter.close()
         seconds = time.monotonic() - began_s
-    return _Ended(exit_code, both.getvalue(), stderr.getvalue(), seconds)
+    return Ended(exit_code, both.getvalue(), stderr.getvalue(), seconds)
 
 
 def _outputs(spec: OpSpec, folders: Folders, context: Context) -> bytes:
@@ -231,7 +237,7 @@ class _Tee(io.TextIOBase):
 
 
 def _judged(
-    definition: OpDefinition, folders: Folders, ended: _Ended, folder: Path | None
+    definition: OpDefinition, folders: Folders, ended: Ended, folder: Path | None
 ) -> RunResult:
     """Read `out/` as the worker does after a container's end, and give its verdict."""
     output, files = Output(), dict[str, Path]()
@@ -272,7 +278,7 @@ def _collected(
     return Output(values, is_missing=found.values is None), files
 
 
-def _verdict(definition: OpDefinition, folders: Folders, ended: _Ended, output: Output) -> Result:
+def _verdict(definition: OpDefinition, folders: Folders, ended: Ended, output: Output) -> Result:
     now = SystemClock().now()
     state = ContainerState(
         "exited",

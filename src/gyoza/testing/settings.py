@@ -18,3 +18,8 @@ def engine_address(environment: Mapping[str, str] | None = None) -> str:
     """
     known = os.environ if environment is None else environment
     return next((known[name] for name in _VARIABLES if known.get(name)), DEFAULT_ADDRESS)
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return the process's own environment, for what tests start."""
+    return os.environ
