@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gyoza.wire.messages import ReportAnswer, ReportItem, Result
+from gyoza.worker.cursors import Cursors, EventMark
+from gyoza.worker.logs import LogMark
+from gyoza.worker.runtime.interface import LogPosition
 from gyoza.worker.spool import MAX_WAITING_LOG_BYTES, Spool
+
+MARK = LogMark.at(LogPosition())
 
 
 def a_spool() -> Spool:
@@ -201,3 +206,75 @@ def test_whatever_is_lost_on_its_way_the_server_sees_numbers_without_gaps(
 
     assert events == list(range(1, len(events) + 1))
     assert logs == list(range(1, len(logs) + 1))
+
+
+def test_what_is_about_to_be_sent_is_told_with_the_place_it_comes_from_and_only_once() -> None:
+    spool = a_spool()
+    spool.add_event("INFO", "one", {}, 1, mark=EventMark(offset=10))
+    spool.add_log("stdout", "a", 1, MARK)
+
+    spool.next_item()
+    told, again = spool.new_cursors(), spool.new_cursors()
+
+    assert told == Cursors(1, 1, EventMark(offset=10), MARK)
+    assert again is None
+
+
+def test_what_comes_from_no_source_moves_no_place() -> None:
+    spool = a_spool()
+    spool.add_event("INFO", "from the op", {}, 1, mark=EventMark(offset=10))
+    spool.add_event("ERROR", "from the worker", {}, 1)
+
+    spool.next_item()
+
+    assert spool.new_cursors() == Cursors(2, 0, EventMark(offset=10), None)
+
+
+def test_events_of_one_look_travel_as_one_so_that_their_place_is_behind_them_all() -> None:
+    spool = a_spool()
+    large = "x" * 200_000
+    for number in range(3):
+        mark = EventMark(offset=10)
+        spool.add_event("INFO", large, {}, 1, mark=mark, may_end=number == 2)
+    spool.add_event("INFO", "the next look", {}, 1, mark=EventMark(offset=20))
+
+    first, second = drain(spool)
+
+    assert [len(each.events) for each in (first, second)] == [3, 1]
+
+
+def test_progress_is_never_left_behind_by_what_was_read_after_it() -> None:
+    spool = a_spool()
+    spool.add_event("PROGRESS", 50, {}, 1, mark=EventMark(offset=10))
+    for offset in (20, 30):
+        spool.add_event("INFO", "x" * 200_000, {}, 1, mark=EventMark(offset=offset))
+
+    item = spool.next_item()
+
+    assert [event.type for event in item.events] == ["INFO", "PROGRESS"]
+    assert spool.new_cursors() == Cursors(2, 0, EventMark(offset=20), None)
+
+
+def test_what_was_dropped_for_want_of_room_is_behind_its_mark() -> None:
+    spool = a_spool()
+    places = [MARK._replace(skip=number) for number in range(80)]
+    for place in places:
+        spool.add_log("stdout", "x" * 16_000, 1, place)
+
+    item = spool.next_item()
+    told = spool.new_cursors()
+    dropped = int(item.logs[0].text.split()[1]) // 16_000
+
+    assert told is not None
+    assert told.log_mark == places[dropped + len(item.logs) - 2]
+
+
+def test_a_successor_numbers_on_from_what_the_server_has() -> None:
+    spool = Spool("run_1", 1, "token", Cursors(7, 9, EventMark(offset=10), MARK))
+    spool.add_event("INFO", "next", {}, 1)
+    spool.add_log("stdout", "a", 1)
+
+    item = spool.next_item()
+
+    assert (item.events[0].seq, item.logs[0].seq) == (8, 10)
+    assert spool.new_cursors() == Cursors(8, 10, EventMark(offset=10), MARK)
