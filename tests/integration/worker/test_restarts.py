@@ -217,17 +217,17 @@ async def test_why_a_container_was_told_to_end_is_known_to_the_next_process(
 
 
 async def test_run_time_counts_from_the_start_of_the_container(tmp_path: Path) -> None:
-    async with a_rig(tmp_path, ENDLESS, factor=20) as rig:
-        attempt = await running(rig, execution={"timeouts": {"run_s": 20}})
+    async with a_rig(tmp_path, ENDLESS, factor=50) as rig:
+        attempt = await running(rig, execution={"timeouts": {"run_s": 200}})
         started_us = microseconds((await the_container(rig)).state.started_at)
         await rig.crash()
-        await rig.clock.sleep(15)
+        await rig.clock.sleep(150)
         await rig.start_again()
         await rig.server.until(attempt)
         took_s = (result_of(attempt).finished_at_us - started_us) / 1_000_000
 
     assert result_of(attempt).reason == "RUN_TIMEOUT"
-    assert took_s < 30
+    assert took_s < 300
 
 
 async def test_a_container_that_the_server_does_not_know_is_left_alone_until_it_says(
