@@ -112,13 +112,14 @@ class Nemesis:
     async def _kill_worker(self) -> None:
         host = self._draw.choice(self._hosts)
         with self._broken("kill worker", host.name):
-            for _ in range(self._draw.choice((1, 1, 1, 3))):
+            for _ in range(self._draw.choice((1, 1, 2, 3))):
                 host.is_wanted = False
                 host.kill()
                 await self._clock.sleep(self._draw.choice((0.5, 3.0, 12.0, 45.0)))
                 host.is_wanted = True
                 host.start()
-                await self._for(0.01, 3.0)
+                # Now and then again before it has put in order what it found.
+                await self._clock.sleep(self._draw.choice((0.02, 0.04, 0.08, 0.5, 3.0)))
 
     async def _freeze_worker(self) -> None:
         host = self._draw.choice(self._hosts)

@@ -21,12 +21,12 @@ class Recorder:
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:
-        self._now_us = now_us
+        self.now_us = now_us
         self.records: list[Record] = []
 
     def note(self, kind: str, **facts: Any) -> Record:
         """Write one fact down; the record may be completed later, when its outcome is known."""
-        record = {"t": self._now_us(), "kind": kind, **facts}
+        record = {"t": self.now_us(), "kind": kind, **facts}
         self.records.append(record)
         return record
 
