@@ -21,6 +21,7 @@ from tests.support.stack import free_port
 pytestmark = [pytest.mark.docker, pytest.mark.system, pytest.mark.timeout(180)]
 
 BASE = os.environ.get("GYOZA_TEST_PYTHON_BASE", "gyoza-local/python:bookworm")  # noqa: TID251
+SHELL = os.environ.get("GYOZA_TEST_SHELL_BASE", "gyoza-local/busybox:static")  # noqa: TID251
 CODE = '''\
 from gyoza.op import op
 
@@ -35,10 +36,10 @@ def greet(name: str) -> str:
 class Loop:
     """A running `gyoza dev --json PATH...`."""
 
-    def __init__(self, folder: Path, *paths: Path) -> None:
+    def __init__(self, folder: Path, *paths: Path, base: str = BASE) -> None:
         self.process = subprocess.Popen(
             [
-                *(*GYOZA, "dev", "--json", *map(str, paths), "--base", BASE),
+                *(*GYOZA, "dev", "--json", *map(str, paths), "--base", base),
                 *("--data-dir", str(folder / "data"), "--port", str(free_port())),
             ],
             env={**own_environment(), "XDG_STATE_HOME": str(folder / "state")},
@@ -61,8 +62,8 @@ class Loop:
 
 
 @contextmanager
-def a_loop(folder: Path, *paths: Path) -> Iterator[Loop]:
-    loop = Loop(folder, *paths)
+def a_loop(folder: Path, *paths: Path, base: str = BASE) -> Iterator[Loop]:
+    loop = Loop(folder, *paths, base=base)
     try:
         yield loop
     finally:
@@ -210,3 +211,27 @@ def test_a_single_file_is_a_project_and_its_versions_do_not_drown_the_list(
         ]
 
     assert listed == [[second["version"]], [second["version"], first["version"]]]
+
+
+def test_a_dockerfile_of_ones_own_is_built_when_a_file_of_it_changed(tmp_path: Path) -> None:
+    require_engine().close()
+    folder = tmp_path / "shell"
+    folder.mkdir()
+    (folder / "gyoza.yml").write_text("id: edit-loop-shell\nversion: 0.1.0\n")
+    (folder / "Dockerfile").write_text(
+        'ARG BASE\nFROM $BASE\nCOPY say.sh /say.sh\nENTRYPOINT ["sh", "/say.sh"]\n'
+    )
+    script = folder / "say.sh"
+    script.write_text("""echo '{"said": "one"}' > /gyoza/out/output.json\n""")
+
+    with a_loop(tmp_path, folder, base=SHELL) as loop:
+        url, first = loop.said()["url"], loop.said()
+        script.touch()
+        script.write_text("""echo '{"said": "two"}' > /gyoza/out/output.json\n""")
+        second = loop.said()
+        with GyozaClient(url) as client:
+            newest = client.run("edit-loop-shell").result(60)
+            older = client.run("edit-loop-shell", version=first["version"]).result(60)
+
+    assert second["was_built"] is True
+    assert (newest, older) == ({"said": "two"}, {"said": "one"})
