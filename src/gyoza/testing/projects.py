@@ -154,7 +154,8 @@ def python_environment(environment: Mapping[str, str], sdk: Path) -> dict[str, s
     before = environment.get("PYTHONPATH")
     path = str(sdk) if not before else f"{sdk}:{before}"
     # Bytecode would be written into the author's folder, and a container could not.
-    return {**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    ours = {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**environment, **ours}
 
 
 def labels_by_code(
