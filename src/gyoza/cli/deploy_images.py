@@ -18,6 +18,7 @@ from gyoza.cli.engine_images import (
     inspect_image,
     pull_image,
     registry_digest,
+    repository_of,
 )
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
@@ -109,7 +110,7 @@ def image_of(
         pushes = wanted.pushes and not wanted.is_dry
         build_image(Request(source, base, reference, pushes=pushes), None, context)
         here = _here(reference, context)
-    elif wanted.pushes and not wanted.is_dry and here is not None and here.is_local_only:
+    elif wanted.pushes and not wanted.is_dry and _lacks(here, reference):
         _push(reference, context)
         here = _here(reference, context)
     if here is None:
@@ -139,11 +140,16 @@ def _here(reference: str, context: Context) -> LocalImage | None:
         return None
 
 
+def _lacks(here: LocalImage | None, reference: str) -> bool:
+    """Return whether an image is here that the registry of its name was never seen to have."""
+    return here is not None and repository_of(here.digest) != repository_of(reference)
+
+
 def _in_registry(reference: str, context: Context) -> str | None:
     try:
         return registry_digest(engine_address(context.environment), reference, context.environment)
-    except RegistryRefused as error:
-        context.output.hint(f"{reference}: not from a registry either ({error})")
+    except (EngineUnreachable, RegistryRefused) as error:
+        context.output.hint(f"{reference} is not on this machine, nor in reach elsewhere ({error})")
         return None
 
 
@@ -177,7 +183,7 @@ def _elsewhere(project: Project, reference: str, digest: str | None, context: Co
     address = engine_address(context.environment)
     try:
         pull_image(address, reference, context.environment)
-    except RegistryRefused as error:
+    except (EngineUnreachable, RegistryRefused) as error:
         raise CliError(f"{reference} could not be pulled: {error}", ExitCode.UNAVAILABLE) from error
     return Image(reference, digest, inspect_image(address, reference).labels)
 

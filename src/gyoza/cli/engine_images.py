@@ -88,7 +88,7 @@ def inspect_image(address: str, reference: str) -> LocalImage:
     config = cast("dict[str, Any]", facts.get("Config") or {})
     labels = cast("dict[str, str]", config.get("Labels") or {})
     repo_digests: list[str] = facts.get("RepoDigests") or []
-    ours = [digest for digest in repo_digests if _name(digest) == _name(reference)]
+    ours = [digest for digest in repo_digests if repository_of(digest) == repository_of(reference)]
     if ours or repo_digests:
         return LocalImage((ours or repo_digests)[0], is_local_only=False, labels=labels)
     return LocalImage(str(facts["Id"]), is_local_only=True, labels=labels)
@@ -110,7 +110,7 @@ def registry_digest(address: str, reference: str, environment: Mapping[str, str]
     if answer.status_code != _OK:
         raise RegistryRefused(_refusal(answer))
     descriptor = cast("dict[str, Any]", _object(answer).get("Descriptor") or {})
-    return f"{_name(reference)}@{descriptor['digest']}"
+    return f"{repository_of(reference)}@{descriptor['digest']}"
 
 
 def pull_image(address: str, reference: str, environment: Mapping[str, str]) -> None:
@@ -149,7 +149,8 @@ def _refusal(answer: httpx2.Response) -> str:
         return f"HTTP {answer.status_code}"
 
 
-def _name(reference: str) -> str:
+def repository_of(reference: str) -> str:
+    """Return an image's name without tag and digest."""
     bare = reference.partition("@")[0]
     head, slash, tail = bare.rpartition("/")
     return head + slash + tail.partition(":")[0]
