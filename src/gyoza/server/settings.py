@@ -73,7 +73,11 @@ class Settings(BaseSettings):
         prune_batch: Runs removed in one transaction; keeps the writer free for live traffic.
         retention_days: Days that an ended run is kept, with its events, logs and attempts.
         idempotency_hours: Hours that the answer under an Idempotency-Key is kept.
-        plan_window: Pending runs that one plan looks at, best first.
+        plan_window: Pending runs that one plan places at most; the rest wait for the next plan.
+        plan_lanes: Lanes (runs of one priority, shape and owner) whose heads one plan looks at,
+            high priorities first; bounds what a queue of nothing but different runs costs.
+        ageing_s: Seconds of waiting that count as one point of priority, up to a hundred: an hour
+            is six points, so urgent work stays urgent and a night outranks the day's routine.
         machinery_attempts: Uncharged attempts (the machinery failed, not the user's code) that one
             run may have; bounds what a run that kills its workers can do.
         machinery_backoff_s: Seconds before the first uncharged retry; it doubles with each.
@@ -121,6 +125,8 @@ class Settings(BaseSettings):
     idempotency_hours: float = Field(default=24.0, gt=0)
 
     plan_window: int = Field(default=10_000, gt=0)
+    plan_lanes: int = Field(default=2_000, gt=0)
+    ageing_s: float = Field(default=600.0, gt=0)
     machinery_attempts: int = Field(default=5, ge=0)
     machinery_backoff_s: float = Field(default=10.0, ge=0)
     max_backoff_s: float = Field(default=360.0, ge=0)

@@ -174,7 +174,7 @@ class TestReservations:
         self, store: Store, clock: ManualClock
     ) -> None:
         run = assigned(store)
-        taken = Reservation(run.id, 1, "wrk_1", 1, 512, 100, "GPU-1")
+        taken = Reservation(run.id, 1, "wrk_1", 1, 512, 100, "GPU-1", reserved_at=clock.now())
         store.write_now(lambda uow: uow.assignments.close(run.id, 1))
 
         before = store.read_now(lambda uow: uow.assignments.reserved_by_worker())

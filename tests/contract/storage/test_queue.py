@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from gyoza.models import Constraints, Execution, OpRun, Timeouts
 from gyoza.server.clock import ManualClock
+from gyoza.server.storage.lanes import lane_of
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
@@ -28,8 +31,12 @@ def changed(store: Store, run: OpRun, change: Callable[[OpRun], object]) -> None
     store.write_now(do)
 
 
-def window(store: Store, clock: ManualClock, limit: int = 10) -> list[PendingRun]:
-    return store.read_now(lambda uow: uow.runs.pending_window(limit, clock.now()))
+def heads(store: Store, clock: ManualClock, limit: int = 10) -> list[PendingRun]:
+    return store.read_now(lambda uow: uow.runs.lane_heads(limit, clock.now()))
+
+
+def names(found: list[PendingRun]) -> list[str]:
+    return [pending.run_id for pending in found]
 
 
 def overdue(store: Store, clock: ManualClock) -> list[Overdue]:
@@ -40,18 +47,56 @@ def limited(**limits: float) -> Execution:
     return Execution(timeouts=Timeouts(**limits))
 
 
-class TestWindow:
-    def test_priority_comes_before_age_and_age_before_id(
+class TestLanes:
+    def test_runs_that_differ_in_age_only_share_a_lane_oldest_first(
         self, store: Store, clock: ManualClock
     ) -> None:
-        old = added(store, clock, priority=1)
+        alike: dict[str, Any] = {
+            "priority": 3,
+            "constraints": Constraints(2, 512, None),
+            "execution": Execution(selectors={"b": "1", "a": "2"}),
+            "owner": "ada",
+        }
+        old = added(store, clock, **alike, op_definition="count")
         clock.advance(1)
-        twins = sorted(added(store, clock, priority=1).id for _ in range(2))
-        urgent = added(store, clock, priority=9)
+        twins = sorted(added(store, clock, **alike).id for _ in range(2))
 
-        found = [pending.run_id for pending in window(store, clock)]
+        [head] = heads(store, clock)
 
-        assert found == [urgent.id, old.id, *twins]
+        lane = store.read_now(lambda uow: uow.runs.lane(head.lane, 10, clock.now()))
+        assert names(lane) == [old.id, *twins]
+
+    @pytest.mark.parametrize(
+        "different",
+        [
+            {"priority": 4},
+            {"owner": "ben"},
+            {"constraints": Constraints(2, 513, None)},
+            {"constraints": Constraints(None, 512, None)},
+            {"execution": Execution(selectors={"zone": "a"})},
+        ],
+    )
+    def test_whatever_matters_to_the_planner_makes_another_lane(
+        self, store: Store, clock: ManualClock, different: dict[str, Any]
+    ) -> None:
+        usual: dict[str, Any] = {
+            "priority": 3,
+            "constraints": Constraints(2, 512, None),
+            "owner": "ada",
+        }
+        added(store, clock, **usual)
+        added(store, clock, **{**usual, **different})
+
+        assert len(heads(store, clock)) == 2
+
+    def test_heads_come_by_priority_so_that_a_limit_cuts_the_lowest(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        runs = {priority: added(store, clock, priority=priority) for priority in (5, -1, 100, 10)}
+
+        found = names(heads(store, clock, limit=3))
+
+        assert found == [runs[100].id, runs[10].id, runs[5].id]
 
     def test_it_shows_what_a_planner_needs(self, store: Store, clock: ManualClock) -> None:
         run = added(
@@ -61,42 +106,49 @@ class TestWindow:
             constraints=Constraints(2, 512, 8000),
             execution=Execution(selectors={"zone": "a"}),
             owner="ada",
-            op_definition="count",
-            image_digest="sha256:1",
         )
 
-        assert window(store, clock) == [
-            PendingRun(
-                run_id=run.id,
-                version=1,
-                priority=3,
-                created_at=run.created_at,
-                cpu=2,
-                ram_mb=512,
-                vram_mb=8000,
-                selectors={"zone": "a"},
-                owner="ada",
-                op="count",
-                image="busybox",
-                image_digest="sha256:1",
-            )
-        ]
+        [head] = heads(store, clock)
 
-    def test_only_pending_runs_are_in_it(self, store: Store, clock: ManualClock) -> None:
+        assert head == PendingRun(
+            run_id=run.id,
+            lane=lane_of(run),
+            priority=3,
+            created_at=run.created_at,
+            cpu=2,
+            ram_mb=512,
+            vram_mb=8000,
+            selectors={"zone": "a"},
+            owner="ada",
+        )
+
+    def test_only_pending_runs_are_in_one(self, store: Store, clock: ManualClock) -> None:
         run = added(store, clock)
 
         changed(store, run, lambda each: each.assign("wrk_1", now=clock.now()))
 
-        assert window(store, clock) == []
+        assert heads(store, clock) == []
 
-    def test_a_run_appears_when_its_due_time_comes(self, store: Store, clock: ManualClock) -> None:
-        run = added(store, clock, due_at=clock.now() + timedelta(seconds=10))
+    def test_a_change_of_priority_is_a_change_of_lane(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        first, second = added(store, clock), added(store, clock)
 
-        early = window(store, clock)
+        changed(store, second, lambda each: each.set_priority(7))
+
+        assert names(heads(store, clock)) == [second.id, first.id]
+
+    def test_a_run_that_is_not_due_holds_no_lane_back(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        later = added(store, clock, due_at=clock.now() + timedelta(seconds=10))
+        clock.advance(1)
+        now = added(store, clock)
+
+        assert names(heads(store, clock)) == [now.id]
         clock.advance(10)
-
-        assert early == []
-        assert [pending.run_id for pending in window(store, clock)] == [run.id]
+        store.write_now(lambda uow: uow.runs.ripen(clock.now()))
+        assert names(heads(store, clock)) == [later.id]
 
     def test_a_ripened_run_counts_by_its_priority(self, store: Store, clock: ManualClock) -> None:
         for _ in range(2):
@@ -107,7 +159,7 @@ class TestWindow:
         ripened = store.write_now(lambda uow: uow.runs.ripen(clock.now()))
 
         assert ripened == 3
-        assert [pending.run_id for pending in window(store, clock, limit=1)] == [urgent.id]
+        assert names(heads(store, clock, limit=1)) == [urgent.id]
 
     def test_the_next_due_time_is_known(self, store: Store, clock: ManualClock) -> None:
         assert store.read_now(lambda uow: uow.runs.next_due()) is None

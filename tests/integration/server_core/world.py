@@ -102,6 +102,7 @@ class World:
 
     def dispatch(self) -> list[str]:
         settings = self.outside.settings
+        self.do(lambda uow: uow.runs.ripen(uow.now()))
         made = plan(self.do(lambda uow: dispatch.read_snapshot(uow, settings)))
         return self.do(lambda uow: dispatch.apply_placements(uow, made.placements, settings))
 

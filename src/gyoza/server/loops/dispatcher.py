@@ -55,6 +55,9 @@ class Dispatcher:
     async def tick(self) -> float:
         """Plan and apply; returns the seconds until the next delayed run is due, at most 5."""
         look = await self._store.read(self._look)
+        if look.next_due is not None and look.next_due <= look.now:
+            await self._store.write(lambda uow: uow.runs.ripen(look.now))
+            look = await self._store.read(self._look)
         places = look.plan.placements
         assigned = 0
         for start in range(0, len(places), _PORTION):
@@ -68,23 +71,16 @@ class Dispatcher:
             _log.debug("dispatched", assigned=assigned, waiting=len(look.plan.unplaced))
         if assigned < len(places):
             return _AGAIN_S  # something changed between the look and the writing: look again
-        return await self._until_due(look)
+        return self._until_due(look)
 
     def _look(self, uow: UnitOfWork) -> _Look:
         made = plan(read_snapshot(uow, self._settings))
         return _Look(uow.now(), made, uow.runs.next_due())
 
-    async def _until_due(self, look: _Look) -> float:
+    def _until_due(self, look: _Look) -> float:
         due = look.next_due
-        if due is not None and due <= look.now:
-            # Only what the look has seen: who became due since then calls for another look.
-            due = await self._store.write(lambda uow: _ripen(uow, look.now))
         if due is None:
             return _POLL_S
         left_s = (due - self._clock.now()).total_seconds()
         return min(max(left_s, _SHORTEST_S), _POLL_S)
 
-
-def _ripen(uow: UnitOfWork, now: datetime) -> datetime | None:
-    uow.runs.ripen(now)
-    return uow.runs.next_due()

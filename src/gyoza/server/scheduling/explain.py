@@ -15,6 +15,7 @@ _CHECK_WORDS = {
     "cpu": "without enough free CPU",
     "ram": "without enough free RAM",
     "vram": "without enough free VRAM",
+    "kept": "kept for a run that comes first",
 }
 
 

@@ -1,10 +1,11 @@
 """`plan(snapshot)`: the whole decision of who runs where, as one pure function.
 
-Runs are taken by priority, then age, then id; each gets the best worker it fits on, or its reasons.
-A run that fits nowhere does not stop the ones behind it. Room only shrinks while a plan is made,
-which two economies rest on: a shape that failed once fails for the rest of the plan, and a worker
-found unfit for a shape stays so. A worker's place in a shape's heap may be older than its last
-change; whatever is taken from the heap is looked at again before it is used.
+Runs are taken in the order of `turns`; each gets the best worker it fits on, or its reasons. The
+first that finds no room has a worker kept for it (`promises`); the ones behind it go on where they
+cannot delay it. Room only shrinks while a plan is made, which two economies rest on: a shape that
+failed once fails for the rest of the plan, and a worker found unfit for a shape stays so. A
+worker's place in a shape's heap may be older than its last change; whatever is taken from the heap
+is looked at again before it is used.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gyoza.server.scheduling.feasibility import Reason, Room, could_ever, fits, refusals
+from gyoza.server.scheduling.promises import Promise, promise
 from gyoza.server.scheduling.ranking import Rank, rank
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
+from gyoza.server.scheduling.turns import Turns
 
 
 class Verdict(StrEnum):
@@ -75,10 +78,17 @@ class Unplaced:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, in the order it was decided; every run of the snapshot is in one of the two."""
+    """What to do, in the order it was decided; every run of the snapshot is in one of the two.
+
+    Attributes:
+        placements: Who runs where.
+        unplaced: Who waits, and why.
+        promise: The worker kept for the first of those; None when nobody can be kept one.
+    """
 
     placements: tuple[Placement, ...]
     unplaced: tuple[Unplaced, ...]
+    promise: Promise | None = None
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -93,22 +103,23 @@ def plan(snapshot: Snapshot) -> Plan:
     searches: dict[Shape, _Search] = {}
     placements: list[Placement] = []
     unplaced: list[Unplaced] = []
-    for run in sorted(snapshot.runs, key=order):
-        search = searches.get(run.shape)
+    promised: Promise | None = None
+    turns = Turns(snapshot)
+    for lane in turns:
+        search = searches.get(lane.shape)
         if search is None:
-            search = searches[run.shape] = _Search(run.shape, rooms)
+            search = searches[lane.shape] = _Search(lane.shape, rooms)
         room = search.best()
         if room is None:
-            unplaced.append(Unplaced(run, search.refusals))
+            promised = promised or promise(lane.head, rooms)
+            unplaced += (Unplaced(run, search.refusals) for run in lane.rest())
+            turns.blocked(lane)
         else:
-            gpu = room.take(run.shape)
-            placements.append(Placement(run, room.worker.worker_id, gpu.uuid if gpu else None))
-    return Plan(tuple(placements), tuple(unplaced))
-
-
-def order(run: PendingRun) -> tuple[int, float, str]:
-    """Return a run's place in the queue: higher priority, then older, then lower id."""
-    return -run.priority, run.created_at.timestamp(), run.run_id
+            gpu = room.take(lane.shape)
+            uuid = gpu.uuid if gpu else None
+            placements.append(Placement(lane.head, room.worker.worker_id, uuid))
+            turns.placed(lane)
+    return Plan(tuple(placements), tuple(unplaced), promised)
 
 
 class _Search:

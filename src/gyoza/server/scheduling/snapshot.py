@@ -35,12 +35,34 @@ class PendingRun:
         priority: Higher first.
         created_at: Older first among equals.
         shape: What it needs.
+        owner: Who asked for it; None is an owner like any other.
     """
 
     run_id: str
     priority: int
     created_at: datetime
     shape: Shape
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What one attempt has of a worker.
+
+    Attributes:
+        since: When it was reserved.
+        cpu: Whole CPUs.
+        ram_mb: Megabytes of RAM.
+        vram_mb: Megabytes on the GPU `gpu_uuid`; 0 and None without a GPU.
+        owner: Whose run it is.
+    """
+
+    since: datetime
+    cpu: int
+    ram_mb: int
+    vram_mb: int = 0
+    gpu_uuid: str | None = None
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +104,8 @@ class WorkerSnapshot:
         reserved_cpu: CPUs that unfreed reservations hold.
         reserved_ram_mb: Megabytes that unfreed reservations hold.
         detail: Why it is not READY, in words; "" when there is nothing to say.
+        holdings: What those reservations are, in any order: fair share and promises rest on them.
+            What is reserved and not named here counts as nobody's and as staying for ever.
     """
 
     worker_id: str
@@ -94,6 +118,7 @@ class WorkerSnapshot:
     reserved_cpu: int = 0
     reserved_ram_mb: int = 0
     detail: str = ""
+    holdings: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +129,10 @@ class Snapshot:
         now: The moment it was taken.
         runs: Runs that wait and are due, in any order.
         workers: All workers, in any order.
+        ageing_s: Seconds of waiting that count as one point of priority.
     """
 
     now: datetime
     runs: tuple[PendingRun, ...]
     workers: tuple[WorkerSnapshot, ...]
+    ageing_s: float = 600.0

@@ -71,14 +71,13 @@ class PendingRun:
     """A run that waits for a place, as the planner sees it.
 
     Attributes:
-        version: The row's version when it was read; any change of the run raises it.
-        cpu: Whole CPUs it names; None names none, likewise `ram_mb` and `vram_mb` (megabytes).
+        lane: Name of the lane it stands in, with all that are like it but for their age.
+        cpu: Whole CPUs it needs; None names none, likewise `ram_mb` and `vram_mb` (megabytes).
         selectors: Worker tags that must match.
-        op: Op id; None for an ad hoc run.
     """
 
     run_id: str
-    version: int
+    lane: str
     priority: int
     created_at: datetime
     cpu: int | None
@@ -86,9 +85,6 @@ class PendingRun:
     vram_mb: int | None
     selectors: dict[str, str]
     owner: str | None
-    op: str | None
-    image: str
-    image_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +128,8 @@ class Reservation:
 
     Attributes:
         vram_mb: Megabytes on the GPU `gpu_uuid`; 0 and None without a GPU.
+        owner: Whose run it is, and `reserved_at` since when; both are told when it is read, and not
+            looked at when it is written.
     """
 
     run_id: str
@@ -141,6 +139,8 @@ class Reservation:
     ram_mb: int
     vram_mb: int = 0
     gpu_uuid: str | None = None
+    owner: str | None = None
+    reserved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

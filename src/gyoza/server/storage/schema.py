@@ -136,6 +136,8 @@ op_runs: Final = Table(
     Column("last_event", BigInteger, nullable=False),
     # What scheduling needs, worked out by `deadlines.py` whenever the run is written.
     Column("selectors", Text, nullable=False),
+    # Which other pending runs it is like: see `lanes.py`.
+    Column("lane", _ID, nullable=False, server_default=text("''")),
     Column("queued_us", BigInteger),
     Column("held_until_us", BigInteger),
     Column("queue_deadline_us", BigInteger),
@@ -152,7 +154,7 @@ op_runs: Final = Table(
 
 Index(
     "ix_op_runs_ready",
-    op_runs.c.priority.desc(),
+    op_runs.c.lane,
     op_runs.c.created_us,
     op_runs.c.id,
     **_only_where(READY),

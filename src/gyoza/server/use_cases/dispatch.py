@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gyoza.models import OpRun, OpRunState
-from gyoza.server.scheduling.feasibility import Room, fits
+from gyoza.server.scheduling.feasibility import Room, fits, how_many_fit
 from gyoza.server.scheduling.planner import Placement
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.settings import Settings
@@ -22,16 +22,28 @@ from gyoza.server.use_cases.worker_states import worker_snapshot
 
 
 def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
-    """Read what a plan rests on, as of one moment."""
+    """Read what a plan rests on, as of one moment.
+
+    Of the pending runs only the heads of their lanes, and of lanes that find room now as many more
+    as there is room for: what lies behind can neither be placed nor change the plan.
+    """
     now = uow.now()
-    pending = uow.runs.pending_window(settings.plan_window, now)
     reserved = uow.assignments.reserved_by_worker()
     workers = tuple(
         worker_snapshot(worker, reserved.get(worker.id, ()), now, settings)
         for worker in uow.workers.list()
     )
+    rooms = [Room(worker) for worker in workers]
     shapes: dict[Shape, Shape] = {}
-    return Snapshot(now, tuple(_pending(run, shapes, settings) for run in pending), workers)
+    runs: list[PendingRun] = []
+    for head in uow.runs.lane_heads(settings.plan_lanes, now):
+        first = _pending(head, shapes, settings)
+        runs.append(first)
+        wanted = min(how_many_fit(first.shape, rooms), settings.plan_window - len(runs))
+        if wanted > 1:
+            behind = uow.runs.lane(head.lane, wanted, now)[1:]
+            runs += (_pending(run, shapes, settings) for run in behind)
+    return Snapshot(now, tuple(runs), workers, settings.ageing_s)
 
 
 def apply_placements(
@@ -104,7 +116,8 @@ def _record(
 def _pending(run: records.PendingRun, shapes: dict[Shape, Shape], settings: Settings) -> PendingRun:
     shape = shape_of(run.cpu, run.ram_mb, run.vram_mb, run.selectors, settings)
     # One object per shape: the planner compares them a great many times.
-    return PendingRun(run.run_id, run.priority, run.created_at, shapes.setdefault(shape, shape))
+    one = shapes.setdefault(shape, shape)
+    return PendingRun(run.run_id, run.priority, run.created_at, one, run.owner)
 
 
 def shape_of(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling import explain
 from gyoza.server.scheduling.planner import plan
+from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.dispatch import read_snapshot, shape_of
 from gyoza.server.use_cases.outside import Outside
@@ -26,7 +29,7 @@ def explanation_of(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
 
 
 def _waiting(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
-    snapshot = read_snapshot(uow, outside.settings)
+    snapshot = _with(read_snapshot(uow, outside.settings), run, outside)
     made = plan(snapshot)
     for each in made.unplaced:
         if each.run.run_id == run.id:
@@ -36,12 +39,18 @@ def _waiting(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
                 "verdict": each.refusals.verdict.value,
                 "workers": explain.worker_documents(each.refusals, snapshot.workers),
             }
-    for place in made.placements:
-        if place.run.run_id == run.id:
-            summary = f"is about to be assigned to worker {place.worker_id}"
-            return {**_document(run, summary), **_needs(run, outside), "verdict": "NOW"}
-    summary = f"waits behind the {outside.settings.plan_window} runs that a plan looks at"
-    return {**_document(run, summary), **_needs(run, outside), "verdict": "LATER"}
+    place = next(each for each in made.placements if each.run.run_id == run.id)
+    summary = f"is about to be assigned to worker {place.worker_id}"
+    return {**_document(run, summary), **_needs(run, outside), "verdict": "NOW"}
+
+
+def _with(snapshot: Snapshot, run: OpRun, outside: Outside) -> Snapshot:
+    """The snapshot with the run in it, though it stands far behind in its lane."""
+    if any(each.run_id == run.id for each in snapshot.runs):
+        return snapshot
+    shape = _shape(run, outside)
+    this = PendingRun(run.id, run.priority, run.created_at, shape, run.owner)
+    return replace(snapshot, runs=(*snapshot.runs, this))
 
 
 def _elsewhere(run: OpRun) -> str:
@@ -57,6 +66,9 @@ def _document(run: OpRun, summary: str) -> JsonObject:
 
 
 def _needs(run: OpRun, outside: Outside) -> JsonObject:
+    return {"needs": explain.needs_document(_shape(run, outside))}
+
+
+def _shape(run: OpRun, outside: Outside) -> Shape:
     named, selectors = run.current_attempt.constraints, run.execution.selectors
-    shape = shape_of(named.cpu, named.ram_mb, named.vram_mb, selectors, outside.settings)
-    return {"needs": explain.needs_document(shape)}
+    return shape_of(named.cpu, named.ram_mb, named.vram_mb, selectors, outside.settings)

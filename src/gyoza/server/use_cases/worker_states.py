@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from gyoza.models.timestamps import format_time
-from gyoza.server.scheduling.snapshot import GpuSnapshot, WorkerSnapshot, WorkerState
+from gyoza.server.scheduling.snapshot import GpuSnapshot, Holding, WorkerSnapshot, WorkerState
 from gyoza.server.settings import Settings
 from gyoza.server.storage.records import Reservation, WorkerRecord
 from gyoza.wire.messages import WorkerView
@@ -56,6 +56,18 @@ def worker_snapshot(
         reserved_cpu=sum(each.cpu for each in reserved),
         reserved_ram_mb=sum(each.ram_mb for each in reserved),
         detail=detail,
+        holdings=tuple(_holding(each, now) for each in reserved),
+    )
+
+
+def _holding(reserved: Reservation, now: datetime) -> Holding:
+    return Holding(
+        since=reserved.reserved_at or now,
+        cpu=reserved.cpu,
+        ram_mb=reserved.ram_mb,
+        vram_mb=reserved.vram_mb,
+        gpu_uuid=reserved.gpu_uuid,
+        owner=reserved.owner,
     )
 
 

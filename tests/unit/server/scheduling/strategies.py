@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from gyoza.server.scheduling.snapshot import (
     GpuSnapshot,
+    Holding,
     PendingRun,
     Shape,
     Snapshot,
@@ -42,7 +44,31 @@ def gpus() -> SearchStrategy[tuple[GpuSnapshot, ...]]:
     return st.lists(one, max_size=2, unique_by=lambda gpu: gpu.uuid).map(tuple)
 
 
+def holdings() -> SearchStrategy[tuple[Holding, ...]]:
+    one = st.builds(
+        Holding,
+        since=st.integers(0, 9).map(lambda seconds: NOON - timedelta(seconds=seconds)),
+        cpu=st.integers(0, 3),
+        ram_mb=st.integers(0, 4096),
+    )
+    return st.lists(one, max_size=3).map(tuple)
+
+
+def holding(worker: WorkerSnapshot, held: tuple[Holding, ...]) -> WorkerSnapshot:
+    """The worker with attempts on it, and its sums with them."""
+    return replace(
+        worker,
+        holdings=held,
+        reserved_cpu=worker.reserved_cpu + sum(each.cpu for each in held),
+        reserved_ram_mb=worker.reserved_ram_mb + sum(each.ram_mb for each in held),
+    )
+
+
 def workers() -> SearchStrategy[WorkerSnapshot]:
+    return st.builds(holding, _empty_workers(), holdings())
+
+
+def _empty_workers() -> SearchStrategy[WorkerSnapshot]:
     return st.builds(
         WorkerSnapshot,
         worker_id=st.integers(0, 99).map("wrk_{:02}".format),
@@ -52,7 +78,7 @@ def workers() -> SearchStrategy[WorkerSnapshot]:
         ram_mb=st.integers(0, 8192),
         gpus=gpus(),
         tags=st.one_of(st.just({}), _zones.map(lambda zone: {"zone": zone})),
-        reserved_cpu=st.integers(0, 4),
+        reserved_cpu=st.integers(0, 2),
         reserved_ram_mb=st.integers(0, 4096),
     )
 

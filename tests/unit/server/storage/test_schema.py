@@ -110,8 +110,7 @@ def test_every_table_and_index_can_be_made_on_postgresql() -> None:
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (run_queue.READY_WINDOW, "ix_op_runs_ready"),
-        (run_queue.DELAYED_WINDOW, "ix_op_runs_delayed"),
+        (run_queue.LANE, "ix_op_runs_ready"),
         (run_queue.RIPEN, "ix_op_runs_delayed"),
         (run_queue.NEXT_DUE, "ix_op_runs_delayed"),
         (run_queue.TOTAL_OVERDUE, "ix_op_runs_total_deadline"),
@@ -158,3 +157,15 @@ def _normal(sql: str) -> str:
         else:
             parts[-1] += char
     return head + ", ".join(sorted(part.strip(" )") for part in parts))
+
+
+def test_the_walk_over_the_lanes_looks_into_its_index_once_per_lane(migrated: Connection) -> None:
+    compiled = run_queue.LANES.compile(dialect=migrated.dialect)
+
+    given = tuple(1 for _ in compiled.positiontup)
+    rows = migrated.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", given)
+    about_runs = [row.detail for row in rows if "op_runs" in row.detail]
+
+    assert [line.split()[0] for line in about_runs] == ["SEARCH", "SEARCH"]
+    assert all("ix_op_runs_ready" in line for line in about_runs)
+    assert not any("TEMP B-TREE" in row.detail for row in rows)

@@ -113,15 +113,21 @@ _FREE: Final = ManyRows(
     )
     .values(freed_us=given("now"))
 )
-UNFREED: Final = select(
-    reservations.c.run_id,
-    reservations.c.fence,
-    reservations.c.worker_id,
-    reservations.c.cpu,
-    reservations.c.ram_mb,
-    reservations.c.vram_mb,
-    reservations.c.gpu_uuid,
-).where(text("freed_us IS NULL"))
+UNFREED: Final = (
+    select(
+        reservations.c.run_id,
+        reservations.c.fence,
+        reservations.c.worker_id,
+        reservations.c.cpu,
+        reservations.c.ram_mb,
+        reservations.c.vram_mb,
+        reservations.c.gpu_uuid,
+        op_runs.c.owner,
+        reservations.c.reserved_us,
+    )
+    .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
+    .where(text("freed_us IS NULL"))
+)
 UNFREED_ON: Final = UNFREED.where(reservations.c.worker_id == bindparam("worker"))
 
 
@@ -168,14 +174,15 @@ class AssignmentRepository:
     def reserved_by_worker(self) -> dict[str, list[Reservation]]:
         """Everything that is not freed, by worker id; workers without any are absent."""
         found: dict[str, list[Reservation]] = {}
-        for row in self._connection.execute(UNFREED).mappings():
-            found.setdefault(row["worker_id"], []).append(Reservation(**row))
+        for row in self._connection.execute(UNFREED):
+            reserved = _reservation(row)
+            found.setdefault(reserved.worker_id, []).append(reserved)
         return found
 
     def reserved_on(self, worker_id: str) -> list[Reservation]:
         """What is not freed on one worker."""
-        rows = self._connection.execute(UNFREED_ON, {"worker": worker_id}).mappings()
-        return [Reservation(**row) for row in rows]
+        rows = self._connection.execute(UNFREED_ON, {"worker": worker_id})
+        return [_reservation(row) for row in rows]
 
     # --- holding -------------------------------------------------------------------------------
 
@@ -337,3 +344,9 @@ def _held(row: RowMapping) -> HeldAttempt:
         last_event_seq=row["event_seq"],
         last_log_seq=row["log_seq"],
     )
+
+
+def _reservation(row: Any) -> Reservation:
+    run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, owner, reserved_us = row
+    reserved_at = from_us(reserved_us)
+    return Reservation(run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, owner, reserved_at)

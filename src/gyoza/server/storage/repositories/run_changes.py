@@ -35,6 +35,7 @@ _MOVING: Final = (
     "due_us",
     "updated_us",
     "attempt",
+    "lane",
     "queued_us",
     "held_until_us",
     "queue_deadline_us",

@@ -1,7 +1,7 @@
 """The queue: what waits, becomes due, is overdue or ended long ago; each by an index of its own.
 
-Runs due at once are in the queue proper, by priority; delayed ones wait beside it by due time,
-until `ripen` lets them in.
+Runs due at once are in the queue proper, by lane (see `lanes.py`) and age; delayed ones wait beside
+it by due time, until `ripen` lets them in.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import Overdue, PendingRun
@@ -17,32 +17,40 @@ from gyoza.server.storage.repositories.run_rows import from_text
 from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs
 from gyoza.server.storage.transaction import Transaction
 
-_WINDOW = (
-    select(
-        op_runs.c.id,
-        op_runs.c.version,
-        op_runs.c.priority,
-        op_runs.c.created_us,
-        op_runs.c.cpu,
-        func.coalesce(op_runs.c.raised_ram_mb, op_runs.c.ram_mb),
-        func.coalesce(op_runs.c.raised_vram_mb, op_runs.c.vram_mb),
-        op_runs.c.selectors,
-        op_runs.c.owner,
-        op_runs.c.op_definition,
-        op_runs.c.image,
-        op_runs.c.image_digest,
-    )
-).limit(bindparam("count"))
-
 # The conditions are the indexes' own words: in others the planner would not know them again.
-READY_WINDOW: Final = _WINDOW.where(
-    text(READY),
-    # Let in when it was due, and not due any more: the clock was set back.
-    or_(op_runs.c.due_us.is_(None), op_runs.c.due_us <= bindparam("now")),
-).order_by(op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id)
-DELAYED_WINDOW: Final = _WINDOW.where(
-    text(DELAYED), op_runs.c.held_until_us <= bindparam("now")
-).order_by(op_runs.c.held_until_us)
+_READY: Final = text(READY)
+# Let in when it was due, and not due any more: the clock was set back.
+_DUE: Final = or_(op_runs.c.due_us.is_(None), op_runs.c.due_us <= bindparam("now"))
+_WAITING: Final = select(
+    op_runs.c.id,
+    op_runs.c.lane,
+    op_runs.c.priority,
+    op_runs.c.created_us,
+    op_runs.c.cpu,
+    func.coalesce(op_runs.c.raised_ram_mb, op_runs.c.ram_mb),
+    func.coalesce(op_runs.c.raised_vram_mb, op_runs.c.vram_mb),
+    op_runs.c.selectors,
+    op_runs.c.owner,
+)
+
+
+def _lane_names() -> Select[tuple[str]]:
+    """The names of the lanes, by a walk that looks into the index once per lane."""
+    name = op_runs.c.lane
+    first = select(func.min(name)).where(_READY).scalar_subquery()
+    walk = select(first.label("lane")).cte("lanes", recursive=True)
+    following = select(func.min(name)).where(_READY, name > walk.c.lane).correlate(walk)
+    step = select(following.scalar_subquery()).where(walk.c.lane.is_not(None))
+    lanes = walk.union_all(step)
+    return select(lanes.c.lane).where(lanes.c.lane.is_not(None)).limit(bindparam("count"))
+
+
+LANES: Final = _lane_names()
+LANE: Final = (
+    _WAITING.where(_READY, _DUE, op_runs.c.lane == bindparam("lane"))
+    .order_by(op_runs.c.created_us, op_runs.c.id)
+    .limit(bindparam("count"))
+)
 RIPEN: Final = (
     update(op_runs)
     .where(text(DELAYED), op_runs.c.held_until_us <= bindparam("now"))
@@ -75,17 +83,16 @@ OLDEST_ENDED: Final = (
 _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
 
 
-def pending_window(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
-    """The first runs of the queue, with those whose due time has come since the last `ripen`."""
-    connection = transaction.connection
-    given = {"count": limit, "now": to_us(now)}
-    # `all` fetches at once: row by row costs half of what reading a full window takes.
-    rows = [
-        *connection.execute(READY_WINDOW, given).all(),
-        *connection.execute(DELAYED_WINDOW, given).all(),
-    ]
-    rows.sort(key=lambda row: (-row.priority, row.created_us, row.id))
-    return [_pending(row) for row in rows[:limit]]
+def lane_heads(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
+    """The first run of each lane, lanes of high priority first; at most so many lanes."""
+    names = [row.lane for row in transaction.connection.execute(LANES, {"count": limit})]
+    return [run for name in names for run in lane(transaction, name, 1, now)]
+
+
+def lane(transaction: Transaction, name: str, limit: int, now: datetime) -> list[PendingRun]:
+    """The first runs of a lane, oldest first."""
+    given = {"lane": name, "count": limit, "now": to_us(now)}
+    return [_pending(row) for row in transaction.connection.execute(LANE, given)]
 
 
 def ripen(transaction: Transaction, now: datetime) -> int:
@@ -116,16 +123,16 @@ def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
 
 
 def _pending(row: Any) -> PendingRun:
-    # Unpacked by position, in the window's order: by name costs twice as much.
-    run_id, version, priority, created_us, cpu, ram_mb, vram_mb, selectors, *about = row
+    # Unpacked by position, in the statement's order: by name costs twice as much.
+    run_id, lane_name, priority, created_us, cpu, ram_mb, vram_mb, selectors, owner = row
     return PendingRun(
         run_id,
-        version,
+        lane_name,
         priority,
         from_us(created_us),
         cpu,
         ram_mb,
         vram_mb,
         from_text(selectors),
-        *about,
+        owner,
     )

@@ -20,6 +20,7 @@ from gyoza.models import (
 )
 from gyoza.server.storage.deadlines import Schedule
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
+from gyoza.server.storage.lanes import lane_of
 from gyoza.wire import strict_json
 
 Row = dict[str, Any]
@@ -76,6 +77,7 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "due_us": to_us(run.due_at),
         "updated_us": to_us(run.updated_at),
         "attempt": len(run.attempts),
+        "lane": lane_of(run),
         "queued_us": schedule.queued_us,
         "held_until_us": schedule.held_until_us,
         "queue_deadline_us": schedule.queue_deadline_us,

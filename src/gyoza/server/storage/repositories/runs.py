@@ -258,9 +258,13 @@ class RunRepository:
             raise RunNotFound(run_id)
         return number
 
-    def pending_window(self, limit: int, now: datetime) -> list[PendingRun]:
-        """The runs the planner looks at: due, by priority (highest first), age, id."""
-        return run_queue.pending_window(self._transaction, limit, now)
+    def lane_heads(self, limit: int, now: datetime) -> list[PendingRun]:
+        """The first due run of each lane of interchangeable runs; high priorities first."""
+        return run_queue.lane_heads(self._transaction, limit, now)
+
+    def lane(self, name: str, limit: int, now: datetime) -> list[PendingRun]:
+        """The first due runs of one lane, oldest first."""
+        return run_queue.lane(self._transaction, name, limit, now)
 
     def ripen(self, now: datetime) -> int:
         """Let runs whose due time has come into the queue proper; returns how many.
