@@ -209,5 +209,7 @@ def _live_on(life: Life, record: Record) -> None:
             life.died_at = record["t"]
             life.exit_code, life.is_oom = record["exit_code"], record["oom"]
             life.cause = record["cause"]
+        case "remove":
+            life.died_at = min(life.died_at, record["t"])
         case _:
             pass
