@@ -57,8 +57,7 @@ class Proxy:
         self.name, self.wire = name, Wire()
         self._target, self._recorder, self._saw, self._draw = target, recorder, saw, draw
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Listener(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -109,6 +108,13 @@ class Answer:
             return json.loads(self.body)
         except ValueError:
             return None
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever called was killed: that is what we are here for."""
 
 
 class _Handler(BaseHTTPRequestHandler):
