@@ -45,14 +45,16 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiters: dict[str, set[Waiter]] = {}
+        # Dictionaries, being sets that keep their order: who is woken first must not depend on
+        # addresses in memory, or a simulated seed would not replay.
+        self._waiters: dict[str, dict[Waiter, None]] = {}
 
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncGenerator[Waiter]:
         """Wait for a topic (`run:<id>`, `worker:<id>`, `dispatch`, `events`) inside the block."""
         waiter = Waiter()
         with self._lock:
-            self._waiters.setdefault(topic, set()).add(waiter)
+            self._waiters.setdefault(topic, {})[waiter] = None
         try:
             yield waiter
         finally:
@@ -67,13 +69,15 @@ class Wakeups:
     def announce(self, topics: Iterable[str]) -> None:
         """Wake everyone who waits for one of the topics; from any thread, never blocks."""
         with self._lock:
-            woken = {waiter for topic in topics for waiter in self._waiters.get(topic, ())}
+            woken = dict.fromkeys(
+                waiter for topic in topics for waiter in self._waiters.get(topic, ())
+            )
         for waiter in woken:
             waiter.wake()
 
     def _drop(self, topic: str, waiter: Waiter) -> None:
         with self._lock:
             waiters = self._waiters[topic]
-            waiters.discard(waiter)
+            waiters.pop(waiter, None)
             if not waiters:
                 del self._waiters[topic]
