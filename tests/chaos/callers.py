@@ -27,7 +27,7 @@ OPS = {
     "silent": "echo begun",
     "killed": "exit 137",
 }
-WEIGHTS = {"quick": 5, "short": 6, "medium": 5, "long": 3, "failing": 2, "silent": 1, "killed": 1}
+WEIGHTS = {"quick": 5, "short": 6, "medium": 5, "long": 6, "failing": 2, "silent": 1, "killed": 1}
 
 
 class Callers:
@@ -93,7 +93,7 @@ class Callers:
         if run_id is None:
             return
         if draw.random() < 0.3:
-            self._giving_up.wait(draw.uniform(0, 8))
+            self._giving_up.wait(draw.choice((0.5, 2, 4, 8)))
             self._until_told("cancel", run_id, f"/runs/{run_id}/cancel", {})
         self._watch(run_id, draw)
 

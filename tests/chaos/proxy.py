@@ -71,14 +71,13 @@ class Proxy:
         """Pass one request on; None when nothing comes back."""
         if self.wire.cut_to:
             return None
-        notes = _notes(self._recorder, method, path, body)
-        times = 2 if self._draw.random() < self.wire.repeats else 1
         answer = None
-        for _ in range(times):
-            answer = self._ask(method, path, headers, body) or answer
-        if answer is not None:
-            _complete(notes, answer, self._recorder.now_us())
-            self._saw(f"{self.name}: {_point(method, path, body)}")
+        for _ in range(2 if self._draw.random() < self.wire.repeats else 1):
+            notes = _notes(self._recorder, method, path, body)
+            answer = self._ask(method, path, headers, body)
+            if answer is not None:
+                _complete(notes, answer, self._recorder.now_us())
+                self._saw(f"{self.name}: {_point(method, path, body)}")
         return None if self.wire.cut_from else answer
 
     def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer | None:

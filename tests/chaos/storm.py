@@ -23,6 +23,7 @@ from tests.simulation.recording import Record, Recorder, as_text
 from tests.simulation.server import dump_database
 
 QUIET_WITHIN_S = 150.0
+LONG_MINUTES = 4
 BY_SIGNAL = 128
 ENGINE_FAULTS = frozenset({"kill engine", "stop engine", "freeze engine"})
 # These faults only a simulator can place, or need a longer run than a short one.
@@ -72,7 +73,7 @@ def storm(minutes: float, seed: int, workers: int = 2) -> Came:
         with Cluster(folder, workers, recorder, draw, nemesis.saw) as cluster:
             callers = Callers(cluster.proxies["callers"].url, recorder, draw)
             callers.register_ops(cluster.image)
-            callers.submit_for_ever(pause_s=0.5)
+            callers.submit_for_ever(pause_s=1.0)
             nemesis.storm(cluster, minutes)
             callers.stop_submitting()
             recorder.note("phase", phase="healed")
@@ -140,9 +141,12 @@ def _name(fault: Record) -> str:
 
 
 def main(minutes: float, seed: int) -> int:
-    """Print what it came to; returns the exit code."""
+    """Print what it came to; returns the exit code.
+
+    A storm of a few minutes must have reached what is rare; a short one cannot.
+    """
     came = storm(minutes, seed)
-    missed = came.missed()
+    missed = came.missed() if minutes >= LONG_MINUTES else []
     sys.stdout.write(came.summary() + "\n")
     for name in missed:
         sys.stdout.write(f"NEVER REACHED: {name}\n")
