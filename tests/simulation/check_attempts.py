@@ -59,7 +59,12 @@ def no_stale_write_is_accepted(index: Index) -> Iterator[str]:
 
 def one_container_per_attempt(index: Index) -> Iterator[str]:
     """I7: one create per fence, one start per attempt; overlap only with one known to be lost."""
-    creates = Counter((each.run, each.attempt, each.fence) for each in index.lives)
+    # One that was taken away before it started did nothing: making it again is no second life.
+    creates = Counter(
+        (each.run, each.attempt, each.fence)
+        for each in index.lives
+        if each.starts or each.died_at == FOREVER
+    )
     for (run, attempt, fence), number in creates.items():
         if number > 1:
             yield f"run {run} attempt {attempt} fence {fence} got {number} containers"

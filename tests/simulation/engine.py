@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from gyoza.worker.runtime.fake import FakeRuntime
@@ -70,6 +71,7 @@ class SimEngine:
         self._recorder = recorder
         self._process = Process(f"engine of {host}", loop)
         self._changed = asyncio.Event()
+        self._restarts = 0
         self._broken: list[asyncio.Future[None]] = []
         self._causes: dict[str, str] = {}
         self._labels: dict[str, dict[str, str]] = {}
@@ -87,6 +89,7 @@ class SimEngine:
     async def go_down(self, *, keeps_containers: bool) -> None:
         """The daemon ends, with live-restore or without; connections break."""
         self.is_down = True
+        self._restarts += 1
         broken, self._broken = self._broken, []
         for each in broken:
             if not each.done():
@@ -139,6 +142,10 @@ class SimEngine:
             task.cancel()
             if broken in self._broken:
                 self._broken.remove(broken)
+
+    async def fingerprint(self) -> EngineInfo:
+        """Who answers; a restarted daemon is another process."""
+        return replace(await self.runtime.fingerprint(), process=f"{self.host} {self._restarts}")
 
     async def create(self, spec: ContainerSpec) -> ContainerHandle:
         """Create, and write down what is new."""
@@ -212,7 +219,7 @@ class EnginePort:
         self._runtime = engine.runtime
 
     async def fingerprint(self) -> EngineInfo:
-        return await self._engine.ask("fingerprint", self._runtime.fingerprint)
+        return await self._engine.ask("fingerprint", self._engine.fingerprint)
 
     async def find_image(self, ref: str) -> ImageInfo | None:
         return await self._engine.ask("find_image", lambda: self._runtime.find_image(ref))

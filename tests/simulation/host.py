@@ -26,6 +26,7 @@ from gyoza.worker.identity import Identity, load_identity
 from gyoza.worker.journal import Journal
 from gyoza.worker.main import stages
 from gyoza.worker.runtime.fake_script import Script
+from gyoza.worker.runtime.interface import RuntimeFault
 from gyoza.worker.server_port import ServerFault
 from tests.simulation.engine import EnginePort, SimEngine
 from tests.simulation.network import Link, Network
@@ -137,7 +138,7 @@ class Host:
         why = "drained"
         try:
             await agent.run()
-        except ServerFault as fault:
+        except (ServerFault, RuntimeFault) as fault:
             why = f"{type(fault).__name__}: {fault}"
         services.journal.close()
         self._ended(process, why)
