@@ -104,7 +104,7 @@ def _scripted_worker(url: str, state_dir: Path) -> Iterator[None]:
         yield
     finally:
         loop, agent = loops[0]
-        loop.call_soon_threadsafe(agent.drain)
+        # One call: a drained worker that holds nothing ends, and its loop with it.
         loop.call_soon_threadsafe(agent.stop_now)
         thread.join(20)
 

@@ -22,12 +22,13 @@ class LocalFiles:
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
 
-    def upload(self, path: Path) -> dict[str, Any]:
+    def upload(self, source: Path | str) -> dict[str, Any]:
         """Return the value that stands for a file, as a server would after an upload.
 
         Raises:
-            OSError: It cannot be read.
+            OSError: It cannot be read: an address, for one, which only a client fetches.
         """
+        path = Path(source)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size_bytes = file.tell()

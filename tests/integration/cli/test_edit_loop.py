@@ -133,7 +133,8 @@ def test_a_changed_signature_is_shown_and_what_is_installed_is_built(
     project: Path, tmp_path: Path
 ) -> None:
     with a_loop(tmp_path, project) as loop:
-        loop.said(), loop.said()
+        loop.said()
+        loop.said()
         (project / "greet.py").write_text(CODE.replace("name: str", "name: str, times: int = 1"))
         other_inputs = loop.said()
         # A name of its own: an image that another run of this test built would be found.
@@ -170,7 +171,8 @@ def test_a_second_one_watches_with_the_stack_that_runs_and_leaves_it_running(
 
 def test_one_project_is_watched_by_one_only(project: Path, tmp_path: Path) -> None:
     with a_loop(tmp_path, project) as first:
-        first.said(), first.said()
+        first.said()
+        first.said()
         with a_loop(tmp_path, project) as second:
             second.said()
             refused = second.said()

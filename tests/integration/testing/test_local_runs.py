@@ -185,14 +185,6 @@ def test_what_only_a_server_knows_is_refused(shell: Shell, option: tuple[str, ..
     assert option[0] in err
 
 
-@pytest.mark.usefixtures("project")
-def test_a_folder_for_outputs_means_a_run_here(shell: Shell) -> None:
-    code, _, err = shell("run", "work", "--out", "here")
-
-    assert code == 2
-    assert "--local" in err
-
-
 def test_a_project_with_a_dockerfile_of_its_own_needs_a_container(
     shell: Shell,
 ) -> None:

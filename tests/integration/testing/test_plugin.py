@@ -38,7 +38,7 @@ def author(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def passed(author: pytest.Pytester, test: str) -> None:
     author.makepyfile(test_greet=f"from greet import greet\n{test}")
-    result = author.runpytest_subprocess("-p", "gyoza.testing.plugin", "-p", "no:randomly")
+    result = author.runpytest_subprocess("-p", "no:randomly")
     result.assert_outcomes(passed=1)
 
 
@@ -87,7 +87,7 @@ def test_it():
     assert loaded <= {"gyoza", "gyoza.testing", "gyoza.testing.plugin"}
 """
     )
-    result = author.runpytest_subprocess("-p", "gyoza.testing.plugin")
+    result = author.runpytest_subprocess()
     result.assert_outcomes(passed=1)
 
 
@@ -129,6 +129,6 @@ def test_without_an_engine_a_container_test_is_skipped_and_fails_in_ci(
     monkeypatch.setenv("GYOZA_DOCKER_HOST", "unix:///absent")
     monkeypatch.delenv("CI", raising=False)
 
-    author.runpytest_subprocess("-p", "gyoza.testing.plugin").assert_outcomes(skipped=1)
+    author.runpytest_subprocess().assert_outcomes(skipped=1)
     monkeypatch.setenv("CI", "true")
-    author.runpytest_subprocess("-p", "gyoza.testing.plugin").assert_outcomes(errors=1)
+    author.runpytest_subprocess().assert_outcomes(errors=1)

@@ -17,6 +17,10 @@ from gyoza.cli.verbs import VERBS
 TABLE: list[tuple[str, dict[str, Any]]] = [
     ("init d --template image --name n", {"folder": Path("d"), "template": "image", "name": "n"}),
     ("build p -t x:1 --push", {"path": Path("p"), "tag": "x:1", "pushes": True}),
+    ("check p", {"path": Path("p"), "image": None}),
+    ("worker drain wrk_1 box", {"workers": ("wrk_1", "box")}),
+    ("worker resume wrk_1", {"workers": ("wrk_1",)}),
+    ("worker remove wrk_1", {"workers": ("wrk_1",)}),
     ("ps", {"all": False, "states": (), "op": None, "tags": (), "limit": 50}),
     ("ps -a --state failed --state Running", {"all": True, "states": ("FAILED", "RUNNING")}),
     ("ps --op x --tag a=b --limit 3", {"op": "x", "tags": ("a=b",), "limit": 3}),

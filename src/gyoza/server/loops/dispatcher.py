@@ -83,4 +83,3 @@ class Dispatcher:
             return _POLL_S
         left_s = (due - self._clock.now()).total_seconds()
         return min(max(left_s, _SHORTEST_S), _POLL_S)
-

@@ -1,4 +1,4 @@
-"""Registering, reading, rolling back and archiving ops; what makes one acceptable is in `op_rules`."""
+"""Registering, reading, rolling back, archiving ops; `op_rules` says what makes one acceptable."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def _normal(sql: str) -> str:
 def test_the_walk_over_the_lanes_looks_into_its_index_once_per_lane(migrated: Connection) -> None:
     compiled = run_queue.LANES.compile(dialect=migrated.dialect)
 
-    given = tuple(1 for _ in compiled.positiontup)
+    given = tuple(1 for _ in compiled.positiontup or ())
     rows = migrated.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", given)
     about_runs = [row.detail for row in rows if "op_runs" in row.detail]
 
