@@ -154,9 +154,9 @@ def _inputs(options: Options, subject: Subject, context: Context) -> dict[str, A
     )
 
 
-def _as_path(path: Path) -> Any:
+def _as_path(source: Path | str) -> Any:
     # Trials read files where they are.
-    return path
+    return Path(source)
 
 
 def _show(report: Report, output: Output) -> None:
