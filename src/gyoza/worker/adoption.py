@@ -65,14 +65,12 @@ class Known:
         unfinished: The journal's attempts without an end.
         state_dir: Where work folders are.
         boot_id: Of the machine now.
-        engine_broke: The engine's process is another than the journal has noted.
         now_ns: Nanoseconds since 1970.
     """
 
     unfinished: Mapping[Key, Unfinished]
     state_dir: Path
     boot_id: str
-    engine_broke: bool
     now_ns: int
 
 
@@ -137,7 +135,7 @@ def _adoption(container: ManagedContainer, verdict: Verdict, known: Known) -> Ad
         lost_events=events is None,
         order=_order(container, noted),
         image=ImageInfo.from_dict(noted.image) if noted and noted.image else None,
-        engine_broke=known.engine_broke or boot_id != known.boot_id,
+        engine_broke=(noted is not None and noted.engine_broke) or boot_id != known.boot_id,
     )
     return Adoption(assignment, resumed)
 

@@ -37,6 +37,7 @@ class Unfinished:
         container: As `ContainerHandle.to_dict()`; None when none was made.
         image: As `ImageInfo.to_dict()`; None when none was found.
         order: As `StopOrder.to_dict()`; None when it was not told to end.
+        engine_broke: Another process of the engine has answered since it began.
         cursors: What may have been sent, oldest first; the server says which of it arrived.
     """
 
@@ -44,6 +45,7 @@ class Unfinished:
     container: dict[str, Any] | None = None
     image: dict[str, Any] | None = None
     order: dict[str, Any] | None = None
+    engine_broke: bool = False
     cursors: deque[Cursors] = field(default_factory=lambda: deque([NOTHING], _KEPT_CURSORS))
 
 
@@ -105,9 +107,13 @@ class Journal:
                 self._compact_if_large()
 
     def engine(self, process: str) -> None:
-        """Note which process of the engine answers, if it is another and that can be noted."""
+        """Note which process of the engine answers, if it is another and that can be noted.
+
+        Every attempt that has begun keeps the mark: whoever is asked what ended its container may
+        be a later process of the worker, to which the engine's change is no news any more.
+        """
         if process != self.engine_process:
-            self.engine_process = process
+            self._engine_is(process)
             with contextlib.suppress(OSError):
                 self._append("engine", "", 0, {"process": process})
 
@@ -128,6 +134,12 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _engine_is(self, process: str) -> None:
+        if self.engine_process:
+            for each in self._unfinished.values():
+                each.engine_broke = True
+        self.engine_process = process
 
     def _known(self, run_id: str, fence: int) -> Unfinished:
         return self._unfinished[_key(run_id, fence)]
@@ -176,7 +188,9 @@ class Journal:
             case "reached":
                 self._unfinished[key].cursors.append(Cursors.from_dict(data))
             case "engine":
-                self.engine_process = data["process"]
+                self._engine_is(data["process"])
+            case "engine_broke":
+                self._unfinished[key].engine_broke = True
             case _:
                 self._unfinished.pop(key, None)
 
@@ -188,6 +202,8 @@ def _lines_of(each: Unfinished) -> list[bytes]:
         notes.append(("created", {**each.container, "image": each.image}))
     if each.order is not None:
         notes.append(("stopping", each.order))
+    if each.engine_broke:
+        notes.append(("engine_broke", {}))
     notes += [("reached", cursors.to_dict()) for cursors in each.cursors]
     return [_line(kind, run_id, fence, data) for kind, data in notes]
 

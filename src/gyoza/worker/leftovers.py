@@ -54,7 +54,6 @@ async def known_to(services: Services) -> Known:
         RuntimeFault: The engine does not answer.
     """
     process = (await services.runtime.fingerprint()).process
-    noted = services.journal.engine_process
     services.journal.engine(process)
     return Known(
         unfinished={
@@ -63,7 +62,6 @@ async def known_to(services: Services) -> Known:
         },
         state_dir=services.state_dir,
         boot_id=services.identity.boot_id,
-        engine_broke=bool(noted) and process != noted,
         now_ns=microseconds(services.clock.now()) * 1000,
     )
 

@@ -58,14 +58,17 @@ def settled(
 ) -> Settlement:
     unfinished = {}
     if notes is not None:
-        order = changes.pop("order", None)
-        noted = Unfinished(an_assignment(), order=order, cursors=deque([NOTHING, *notes]))
+        noted = Unfinished(
+            an_assignment(),
+            order=changes.pop("order", None),
+            engine_broke=changes.pop("engine_broke", False),
+            cursors=deque([NOTHING, *notes]),
+        )
         unfinished = {KEY: noted}
     known: dict[str, Any] = {
         "unfinished": unfinished,
         "state_dir": tmp_path,
         "boot_id": "boot",
-        "engine_broke": False,
         "now_ns": 5,
     }
     verdicts = [] if verdict is None else [verdict]
@@ -137,6 +140,12 @@ def test_the_end_of_the_process_before_is_no_reason_to_end_what_has_outlived_it(
 
     assert alive.resumed.order is None
     assert dead.resumed.order is not None
+
+
+def test_an_attempt_whose_engine_was_another_meanwhile_knows_it(tmp_path: Path) -> None:
+    (found,) = settled(tmp_path, adopt(1), [], a_container("exited"), engine_broke=True).adopted
+
+    assert found.resumed.engine_broke
 
 
 def test_a_container_of_another_boot_was_ended_by_the_machine(tmp_path: Path) -> None:

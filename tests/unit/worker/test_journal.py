@@ -123,3 +123,26 @@ def test_what_was_noted_often_is_kept_in_few_lines(tmp_path: Path) -> None:
 
     assert found.cursors[-1] == Cursors(99, 99)
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) < 30
+
+
+def test_an_attempt_remembers_that_the_engine_was_started_again_meanwhile(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.engine("first")
+    journal.begin(an_assignment("run_old"))
+    journal.engine("second")
+    journal.begin(an_assignment("run_new"))
+
+    once = reopened(journal, tmp_path)
+    compacted = reopened(once, tmp_path)
+
+    marks = {each.assignment.run_id: each.engine_broke for each in compacted.unfinished}
+    assert marks == {"run_old": True, "run_new": False}
+
+
+def test_the_first_engine_ever_noted_has_broken_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(an_assignment())
+
+    journal.engine("first")
+
+    assert [each.engine_broke for each in journal.unfinished] == [False]
