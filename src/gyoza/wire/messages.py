@@ -281,6 +281,7 @@ class Register(Message):
     tags: dict[str, str] = {}
     containers: list[ContainerReport] = []
     begun: list[Held] = []
+    made: list[Held] = []
 
 
 class Verdict(Message):

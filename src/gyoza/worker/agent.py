@@ -213,7 +213,10 @@ class Agent:
         known = await leftovers.known_to(self._services)
         register = self._present()
         register.containers = leftovers.inventory(found)
-        register.begun = [Held(run_id=run_id, fence=fence) for run_id, fence in known.unfinished]
+        for (run_id, fence), attempt in known.unfinished.items():
+            register.begun.append(Held(run_id=run_id, fence=fence))
+            if attempt.container is not None:
+                register.made.append(Held(run_id=run_id, fence=fence))
         answer = await self._register(register)
         settlement = settle(found, answer.verdicts, self._running, known)
         self._limbo = settlement.limbo

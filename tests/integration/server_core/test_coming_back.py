@@ -293,6 +293,21 @@ def test_a_running_run_whose_container_is_gone_is_tried_again_uncharged(world: W
     assert world.reserved_on(worker.id) == 0
 
 
+def test_an_assignment_whose_container_was_made_and_is_gone_is_not_started_a_second_time(
+    world: World,
+) -> None:
+    worker = world.worker()
+    run = world.submit()
+    held = worker.take()
+
+    worker.register(session="s2", begun=[held], made=[held])
+
+    found = world.run(run.id)
+    assert (found.state, len(found.attempts)) == (OpRunState.PENDING, 2)
+    assert (found.attempts[0].reason, found.attempts[0].charged) == ("WORKER_LOST", False)
+    assert world.reserved_on(worker.id) == 0
+
+
 @pytest.mark.parametrize("journal", ["names it", "does not know it"])
 def test_an_unstarted_assignment_without_a_container_is_given_back(
     world: World, journal: str

@@ -146,6 +146,7 @@ class Worker:
         gpus: list[Gpu] | None = None,
         containers: list[ContainerReport] | None = None,
         begun: list[Assignment] | None = None,
+        made: list[Assignment] | None = None,
         **given: Any,
     ) -> Registered:
         self.session = session
@@ -161,6 +162,7 @@ class Worker:
             capacity=Capacity(cpu=cpu, ram_mb=8192, gpus=gpus or []),
             containers=containers or [],
             begun=[Held(run_id=each.run_id, fence=each.fence) for each in begun or []],
+            made=[Held(run_id=each.run_id, fence=each.fence) for each in made or []],
             **{**neutral, **given},
         )
         world = self.world

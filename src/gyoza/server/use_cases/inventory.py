@@ -108,7 +108,12 @@ def _agrees(container: ContainerReport, held: Mapping[Key, HeldAttempt]) -> bool
 def _close_what_is_gone(
     uow: UnitOfWork, command: Register, kept: set[Key], why: str, outside: Outside
 ) -> None:
-    """Close what the process before had claimed; what it had not claimed waits for this one."""
+    """Close what the process before had claimed; what it had not claimed waits for this one.
+
+    Only what surely never started is given back as the same attempt: a container that was made and
+    is gone may have run, though nobody was told.
+    """
+    made = {(each.run_id, each.fence) for each in command.made}
     begun = {(each.run_id, each.fence) for each in command.begun}
     held = {
         each.run_id: each
@@ -118,7 +123,8 @@ def _close_what_is_gone(
     for run in uow.runs.get_many(held):
         fence = held[run.id].fence
         goes_round = (run.id, fence) in begun and _was_given_back_often(uow, run, outside)
-        if run.state is OpRunState.ASSIGNED and not goes_round:
+        may_have_run = run.state is not OpRunState.ASSIGNED or (run.id, fence) in made
+        if not may_have_run and not goes_round:
             give_back(uow, run, why)
         else:
             lose_attempt(uow, run, why, outside)
