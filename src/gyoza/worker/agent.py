@@ -274,6 +274,7 @@ class Agent:
 
     def _take_registration(self, answer: Registered) -> None:
         self._services.cluster_id = answer.cluster_id
+        self._services.lease_s = answer.lease_s
         self._interval_s = answer.heartbeat_interval_s
         self._take_time(answer.server_time_us)
         _log.info("registered", worker=self._worker_id, cluster=answer.cluster_id)

@@ -101,6 +101,7 @@ class Claims:
 
     async def _claim_unless_draining(self, claim: Claim, backoff: Backoff) -> Claimed | None:
         """Claim; None if nothing is known of it, so that the same claim is to be repeated."""
+        asked_s = self._services.clock.monotonic()
         asking = asyncio.ensure_future(
             self._services.server.claim(self._services.identity.worker_id, claim)
         )
@@ -119,6 +120,9 @@ class Claims:
         finally:
             await end(asking)
         backoff.reset()
+        if self._services.clock.monotonic() - asked_s > self._services.lease_s:
+            # It may have been given since: begun now, it would run beside whoever has it.
+            return None
         return answer
 
     def _new_claim(self) -> Claim:

@@ -36,6 +36,7 @@ class Services:
         files: The input files on this machine; made of the other parts.
         dev_sources: Where `gyoza dev` says which versions see which sources; None for nowhere.
         cluster_id: As the server names itself; "" before registration.
+        lease_s: Seconds that the server waits for a sign of life before it gives an attempt up.
         server_ahead_us: How far the server's clock is ahead of ours; deadlines are by the server's.
         is_leaving: This process ends and leaves its containers running, for its successor.
     """
@@ -55,6 +56,7 @@ class Services:
     files: FileCache = field(init=False)
     dev_sources: Path | None = None
     cluster_id: str = ""
+    lease_s: float = 60.0
     server_ahead_us: int = 0
     is_leaving: bool = False
     image_locks: defaultdict[str, asyncio.Lock] = field(
