@@ -130,7 +130,8 @@ class Claims:
         return Claim(
             session_id=self._services.identity.session_id,
             claim_id=claim_id,
-            wait_s=CLAIM_WAIT_S,
+            # An answer that waited is no late one.
+            wait_s=min(CLAIM_WAIT_S, self._services.lease_s / 2),
             stopping=self._holder.stopping(),
         )
 
