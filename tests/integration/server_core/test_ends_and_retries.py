@@ -67,6 +67,17 @@ def test_a_waiting_claim_brings_the_order_to_stop_unless_the_worker_knows_it(wor
     assert told_again.cancel == []
 
 
+def test_a_phase_ends_with_the_start_that_is_reported_together_with_it(world: World) -> None:
+    worker = world.worker()
+    run = world.submit()
+    assignment = worker.take()
+
+    worker.report(assignment, phase="STARTING", events=[worker.event(1, "STARTED", "")])
+
+    found = world.run(run.id)
+    assert (found.state, found.phase) == (OpRunState.RUNNING, None)
+
+
 def test_phases_reported_while_a_run_is_stopping_do_not_hide_it(world: World) -> None:
     worker = world.worker()
     run = world.submit()

@@ -125,11 +125,12 @@ def _apply(uow: UnitOfWork, held: HeldAttempt, item: ReportItem, outside: Outsid
     if not events and item.phase is None and item.result is None:
         return
     run = uow.runs.get(held.run_id)
-    for event in events:
-        _add_event(run, event, now)
+    # First, since a start ends the phase that led to it, and both often come in one report.
     if item.phase is not None and run.phase != STOPPING:
         run.phase = item.phase[:_MAX_PHASE_CHARS] or None
         uow.wake(f"run:{run.id}")
+    for event in events:
+        _add_event(run, event, now)
     if item.result is None:
         uow.runs.save(run)
     else:
