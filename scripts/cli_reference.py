@@ -56,11 +56,13 @@ def _is_argument(param: Any) -> bool:
 
 
 def _metavar(param: Any) -> str:
-    return param.metavar or param.name.upper()
+    name = param.metavar or param.name.upper()
+    is_left_out = _is_argument(param) and not param.required and not name.startswith("[")
+    return f"[{name}]" if is_left_out else name
 
 
 def _option(param: Any) -> str:
-    names = ", ".join(sorted(param.opts, key=len))
+    names = ", ".join([*sorted(param.opts, key=len), *param.secondary_opts])
     return names if param.is_flag else f"{names} {_metavar(param)}"
 
 

@@ -7,7 +7,7 @@ when it runs is another question: see `conformance`.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -67,10 +67,20 @@ def _code_findings(
             labels = _labels(project, environment)
         except CodeRefused as error:
             lines = [_without_target(line) for line in error.lines] or [error.message]
-            fix = "docs/reference/types.md lists the types that there are"
-            return [_failed(_CODE, lines, "types that have a form in JSON", fix)]
+            return [_failed(_CODE, lines, *_remedy(lines))]
         findings = [_passed(_CODE, project.source.entrypoint or "")]
     return findings + _definition_findings(project, labels, now)
+
+
+def _remedy(lines: Sequence[str]) -> tuple[str, str]:
+    """What was expected of the code, and what to do: a traceback is no matter of types."""
+    if lines[-1].startswith("ModuleNotFoundError"):
+        fix = "install its packages into .venv in its folder; `gyoza build` does it in the image"
+        return "code that the project's own interpreter can import", fix
+    if lines[0].startswith("Traceback"):
+        return "code that can be imported", "mend the line that the traceback ends in"
+    fix = "docs/reference/types.md lists the types that there are"
+    return "types that have a form in JSON", fix
 
 
 def _labels(project: LocalProject, environment: Mapping[str, str]) -> Mapping[str, str]:

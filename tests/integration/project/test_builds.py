@@ -64,6 +64,21 @@ def test_a_dockerfile_of_ones_own_is_kept_and_gets_labels(
     assert (code, outputs.get("bytes")) == (0, 3), printed
 
 
+def test_the_next_command_names_the_base_that_was_built_on(gyoza: Gyoza, tmp_path: Path) -> None:
+    folder = tmp_path / "shell"
+    gyoza("init", str(folder), "--template", "shell", "--name", "test-next")
+
+    built = gyoza("build", str(folder), "--base", SHELL)
+
+    assert built.stderr.splitlines()[-1].strip() == f"next: gyoza deploy {folder} --base {SHELL}"
+
+
+def test_a_folder_with_a_space_can_be_entered_as_it_is_told(gyoza: Gyoza, tmp_path: Path) -> None:
+    made = gyoza("init", str(tmp_path / "two words"), "--name", "test-words")
+
+    assert f"  cd '{tmp_path}/two words'" in made.stderr.splitlines()
+
+
 def test_a_second_build_of_the_same_files_is_the_same_image(hello: Path, gyoza: Gyoza) -> None:
     words = ["build", str(hello), "--tag", "gyoza-test/hello:again", "--json"]
 

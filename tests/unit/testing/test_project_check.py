@@ -58,6 +58,20 @@ def test_code_that_cannot_be_imported_shows_its_traceback(tmp_path: Path) -> Non
     assert "No module named 'nowhere'" in finding.seen
 
 
+def test_a_package_that_is_missing_here_is_no_matter_of_types(tmp_path: Path) -> None:
+    finding = a_project(tmp_path, "import nowhere\n" + GOOD)["code"]
+
+    assert "types" not in finding.fix
+    assert "install its packages" in finding.fix
+
+
+def test_code_that_raises_on_import_is_no_matter_of_types(tmp_path: Path) -> None:
+    finding = a_project(tmp_path, "1 / 0\n" + GOOD)["code"]
+
+    assert finding.expected == "code that can be imported"
+    assert "traceback" in finding.fix
+
+
 def test_checking_writes_nothing_into_the_project(tmp_path: Path) -> None:
     a_project(tmp_path)
 

@@ -141,7 +141,9 @@ def _show(image: BuiltImage, seconds: float, options: Options, context: Context)
 
 
 def _named(options: Options, image: BuiltImage) -> str:
-    return f" --image {image.reference}" if options.tag else ""
+    # Without the same base, deploy would take the image for one of another source.
+    base = f" --base {options.base}" if options.base else ""
+    return f" --image {image.reference}" if options.tag else base
 
 
 def _size(size_bytes: int) -> str:

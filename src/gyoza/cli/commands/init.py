@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +91,6 @@ def _show(project: NewProject, name: str, template: str, context: Context) -> No
         output.data(f"{branch} {path}")
     output.hint("next:")
     if project.folder != Path():
-        output.hint(f"  cd {project.folder}")
+        output.hint(f"  cd {shlex.quote(str(project.folder))}")
     output.hint(f"  {project.test}")
     output.hint(f"  gyoza build {project.built.relative_to(project.folder)}")
