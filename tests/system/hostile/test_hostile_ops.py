@@ -78,9 +78,15 @@ def _left_behind(arena: Arena) -> list[str]:
 
 def _leftovers(arena: Arena) -> list[str]:
     runs = arena.stack.worker_state / "runs"
+    # The engine is the machine's: containers of other clusters are nobody's leftovers here.
+    workers = {worker.id for worker in arena.client.list_workers()}
     mounts = Path("/proc/mounts").read_text().splitlines()
     return [
-        *(f"container {container['Names']}" for container in arena.engine.managed()),
+        *(
+            f"container {container['Names']}"
+            for container in arena.engine.managed()
+            if container["Labels"].get("org.gyoza.worker") in workers
+        ),
         *(f"folder {folder}" for folder in (runs.iterdir() if runs.exists() else ())),
         *(f"mount {mount}" for mount in mounts if str(arena.stack.folder) in mount),
     ]
