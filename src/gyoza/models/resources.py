@@ -403,6 +403,7 @@ class Execution:
         selectors: Worker tags that must match.
         concurrency: The concurrency key and its limit; None shares no key.
         warm: How the container stays up between runs; None ends it with each run.
+        preemptible: Whether it may be stopped for a much more urgent run, and waits again then.
     """
 
     command: tuple[str, ...] | None = None
@@ -413,6 +414,7 @@ class Execution:
     selectors: dict[str, str] = field(default_factory=dict[str, str])
     concurrency: dict[str, Any] | None = None
     warm: dict[str, Any] | None = None
+    preemptible: bool = False
 
     _READERS: ClassVar[dict[str, Reader]] = {
         "command": optional(list_of(text)),
@@ -423,6 +425,7 @@ class Execution:
         "selectors": text_mapping,
         "concurrency": optional(mapping),
         "warm": optional(mapping),
+        "preemptible": flag,
     }
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.clock import ManualClock
-from gyoza.server.storage.records import HeldAttempt, Reservation
+from gyoza.server.storage.records import HeldAttempt, Holder, Reservation
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
 
@@ -174,7 +174,8 @@ class TestReservations:
         self, store: Store, clock: ManualClock
     ) -> None:
         run = assigned(store)
-        taken = Reservation(run.id, 1, "wrk_1", 1, 512, 100, "GPU-1", reserved_at=clock.now())
+        holder = Holder(None, 0, None, None, "busybox", False, False, True, clock.now())
+        taken = Reservation(run.id, 1, "wrk_1", 1, 512, 100, "GPU-1", holder=holder)
         store.write_now(lambda uow: uow.assignments.close(run.id, 1))
 
         before = store.read_now(lambda uow: uow.assignments.reserved_by_worker())

@@ -10,14 +10,14 @@ import pytest
 
 from gyoza.models import Constraints, Execution, OpRun, Timeouts
 from gyoza.server.clock import ManualClock
-from gyoza.server.storage.lanes import lane_of
+from gyoza.server.storage.lanes import AWAITING_KEY, AWAITING_RUNS, Barred, lane_of
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
 
 
 def added(store: Store, clock: ManualClock, **fields: Any) -> OpRun:
-    run = OpRun.create("busybox", now=clock.now(), **fields)
+    run = OpRun.create(fields.pop("image", "busybox"), now=clock.now(), **fields)
     store.write_now(lambda uow: uow.runs.add([run]))
     return run
 
@@ -56,8 +56,9 @@ class TestLanes:
             "constraints": Constraints(2, 512, None),
             "execution": Execution(selectors={"b": "1", "a": "2"}),
             "owner": "ada",
+            "op_definition": "count",
         }
-        old = added(store, clock, **alike, op_definition="count")
+        old = added(store, clock, **alike)
         clock.advance(1)
         twins = sorted(added(store, clock, **alike).id for _ in range(2))
 
@@ -71,6 +72,7 @@ class TestLanes:
         [
             {"priority": 4},
             {"owner": "ben"},
+            {"op_definition": "count"},
             {"constraints": Constraints(2, 513, None)},
             {"constraints": Constraints(None, 512, None)},
             {"execution": Execution(selectors={"zone": "a"})},
@@ -98,6 +100,31 @@ class TestLanes:
 
         assert found == [runs[100].id, runs[10].id, runs[5].id]
 
+    def test_lanes_of_barred_ops_and_owners_are_passed_by_and_do_not_count(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        for number in range(5):
+            added(store, clock, op_definition="paused", priority=9, image=str(number))
+            added(store, clock, owner="ada", priority=9, image=str(number))
+        others = [added(store, clock, priority=0), added(store, clock, priority=1, owner="ben")]
+        barred = Barred(["paused"], ["ada"])
+
+        found = store.read_now(lambda uow: uow.runs.lane_heads(2, clock.now(), barred))
+
+        assert names(found) == [others[1].id, others[0].id]
+
+    def test_who_awaits_runs_or_a_key_stands_beside_the_queue(
+        self, store: Store, clock: ManualClock
+    ) -> None:
+        run = added(store, clock)
+        for phase in (AWAITING_RUNS, AWAITING_KEY):
+            changed(store, run, lambda each, phase=phase: setattr(each, "phase", phase))
+            assert heads(store, clock) == []
+
+        changed(store, run, lambda each: setattr(each, "phase", None))
+
+        assert names(heads(store, clock)) == [run.id]
+
     def test_it_shows_what_a_planner_needs(self, store: Store, clock: ManualClock) -> None:
         run = added(
             store,
@@ -120,6 +147,9 @@ class TestLanes:
             vram_mb=8000,
             selectors={"zone": "a"},
             owner="ada",
+            op=None,
+            op_version=None,
+            image="busybox",
         )
 
     def test_only_pending_runs_are_in_one(self, store: Store, clock: ManualClock) -> None:

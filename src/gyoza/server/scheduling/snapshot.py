@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -36,6 +37,10 @@ class PendingRun:
         created_at: Older first among equals.
         shape: What it needs.
         owner: Who asked for it; None is an owner like any other.
+        op: Its op; None for an ad hoc image.
+        image: Digest of its image where that is known, else the reference.
+        most_s: Seconds that it will hardly exceed once placed, learned from runs like it; None
+            while too few are known.
     """
 
     run_id: str
@@ -43,6 +48,9 @@ class PendingRun:
     created_at: datetime
     shape: Shape
     owner: str | None = None
+    op: str | None = None
+    image: str = ""
+    most_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,14 @@ class Holding:
         ram_mb: Megabytes of RAM.
         vram_mb: Megabytes on the GPU `gpu_uuid`; 0 and None without a GPU.
         owner: Whose run it is.
+        run_id: The run, and `fence` which of its attempts.
+        priority: The run's.
+        op: The run's op; None for an ad hoc image.
+        preemptible: Whether it may be stopped for a much more urgent run.
+        stops: Whether its worker was asked to stop it.
+        lost: Whether the run went on elsewhere, or ended, while this attempt's container may still
+            be there.
+        ends_at: When it is expected to end, from runs like it; None when that is unknown.
     """
 
     since: datetime
@@ -63,6 +79,14 @@ class Holding:
     vram_mb: int = 0
     gpu_uuid: str | None = None
     owner: str | None = None
+    run_id: str = ""
+    fence: int = 0
+    priority: int = 0
+    op: str | None = None
+    preemptible: bool = False
+    stops: bool = False
+    lost: bool = False
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +99,7 @@ class GpuSnapshot:
         vram_mb: What it has.
         used_mb: What others than gyoza use of it.
         reserved_mb: What unfreed reservations add up to.
+        problem: Why it gets no work, in words; "" when it is well.
     """
 
     uuid: str
@@ -82,6 +107,7 @@ class GpuSnapshot:
     vram_mb: int
     used_mb: int = 0
     reserved_mb: int = 0
+    problem: str = ""
 
     @property
     def free_mb(self) -> int:
@@ -106,6 +132,7 @@ class WorkerSnapshot:
         detail: Why it is not READY, in words; "" when there is nothing to say.
         holdings: What those reservations are, in any order: fair share and promises rest on them.
             What is reserved and not named here counts as nobody's and as staying for ever.
+        images: Digests and references of the images it has.
     """
 
     worker_id: str
@@ -119,6 +146,22 @@ class WorkerSnapshot:
     reserved_ram_mb: int = 0
     detail: str = ""
     holdings: tuple[Holding, ...] = ()
+    images: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds runs back whatever room there is.
+
+    Attributes:
+        paused: Ops of which nothing is placed.
+        op_most: How many attempts of an op may be at work at once; ops without a limit are absent.
+        owner_most: Likewise for owners.
+    """
+
+    paused: frozenset[str] = frozenset()
+    op_most: Mapping[str, int] = field(default_factory=dict[str, int])
+    owner_most: Mapping[str | None, int] = field(default_factory=dict["str | None", int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +173,11 @@ class Snapshot:
         runs: Runs that wait and are due, in any order.
         workers: All workers, in any order.
         ageing_s: Seconds of waiting that count as one point of priority.
+        limits: What holds runs back whatever room there is.
     """
 
     now: datetime
     runs: tuple[PendingRun, ...]
     workers: tuple[WorkerSnapshot, ...]
     ageing_s: float = 600.0
+    limits: Limits = field(default_factory=Limits)

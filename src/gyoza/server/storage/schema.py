@@ -43,13 +43,13 @@ metadata: Final = MetaData(
 )
 
 # Ids compare by code point on every engine, so that prefixes and keyset pages mean the same.
-_ID: Final = String().with_variant(String(collation="C"), "postgresql")
+ID: Final = String().with_variant(String(collation="C"), "postgresql")
 # SQLite's only self-counting key is INTEGER; 64 bits there anyway.
 _COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 ACTIVE: Final = "state IN ('PENDING', 'ASSIGNED', 'RUNNING')"
 # Said without `state`, or SQLite takes the index on it, which has the wrong order.
-READY: Final = "queued_us IS NOT NULL AND held_until_us IS NULL"
+READY: Final = "queued_us IS NOT NULL AND held_until_us IS NULL AND awaits IS NULL"
 DELAYED: Final = "held_until_us IS NOT NULL"
 ENDED: Final = "ended_us IS NOT NULL"
 HELD: Final = "lease_expires_us IS NOT NULL"
@@ -68,7 +68,7 @@ cluster: Final = Table(
     "cluster",
     metadata,
     Column("singleton", Integer, primary_key=True, autoincrement=False),
-    Column("id", _ID, nullable=False),
+    Column("id", ID, nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     CheckConstraint("singleton = 1", name="singleton"),
@@ -77,7 +77,7 @@ cluster: Final = Table(
 ops: Final = Table(
     "ops",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("current_version", String, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=false()),
     Column("max_parallel", Integer),
@@ -88,7 +88,7 @@ ops: Final = Table(
 op_definitions: Final = Table(
     "op_definitions",
     metadata,
-    Column("op_id", _ID, ForeignKey("ops.id"), nullable=False),
+    Column("op_id", ID, ForeignKey("ops.id"), nullable=False),
     Column("version", String, nullable=False),
     # 1, 2, 3 ... in the order in which the op's versions were registered.
     Column("number", Integer, nullable=False),
@@ -102,7 +102,7 @@ op_definitions: Final = Table(
 op_runs: Final = Table(
     "op_runs",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     # Raised by every change; the guard of `save`.
     Column("version", BigInteger, nullable=False),
     Column("state", String, nullable=False),
@@ -121,11 +121,11 @@ op_runs: Final = Table(
     Column("retry_policy", Text, nullable=False),
     Column("event_delivery", Text, nullable=False),
     Column("execution", Text, nullable=False),
-    Column("op_definition", _ID),
+    Column("op_definition", ID),
     Column("op_version", String),
     Column("owner", String),
     Column("tags", Text, nullable=False),
-    Column("batch_id", _ID),
+    Column("batch_id", ID),
     Column("fence", BigInteger, nullable=False),
     Column("due_us", BigInteger),
     Column("created_us", BigInteger, nullable=False),
@@ -137,9 +137,14 @@ op_runs: Final = Table(
     # What scheduling needs, worked out by `deadlines.py` whenever the run is written.
     Column("selectors", Text, nullable=False),
     # Which other pending runs it is like: see `lanes.py`.
-    Column("lane", _ID, nullable=False, server_default=text("''")),
+    Column("lane", ID, nullable=False, server_default=text("''")),
     Column("queued_us", BigInteger),
     Column("held_until_us", BigInteger),
+    # Why it stands beside the queue although it is due: RUNS it comes after, or its KEY is full.
+    Column("awaits", String),
+    Column("concurrency_key", String),
+    Column("concurrency_limit", BigInteger),
+    Column("preemptible", Boolean, nullable=False, server_default=false()),
     Column("queue_deadline_us", BigInteger),
     Column("total_deadline_us", BigInteger),
     Column("ended_us", BigInteger),
@@ -158,6 +163,13 @@ Index(
     op_runs.c.created_us,
     op_runs.c.id,
     **_only_where(READY),
+)
+Index(
+    "ix_op_runs_key",
+    op_runs.c.concurrency_key,
+    op_runs.c.lane,
+    op_runs.c.created_us,
+    **_only_where("queued_us IS NOT NULL AND concurrency_key IS NOT NULL"),
 )
 Index("ix_op_runs_delayed", op_runs.c.held_until_us, **_only_where(DELAYED))
 Index(
@@ -187,7 +199,7 @@ run_tags: Final = Table(
     metadata,
     Column("key", String, nullable=False),
     Column("value", String, nullable=False),
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     PrimaryKeyConstraint("key", "value", "run_id"),
     Index("ix_run_tags_run_id", "run_id"),
 )
@@ -195,7 +207,7 @@ run_tags: Final = Table(
 op_attempts: Final = Table(
     "op_attempts",
     metadata,
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("state", String, nullable=False),
     Column("progress", Integer, nullable=False),
@@ -204,7 +216,7 @@ op_attempts: Final = Table(
     Column("constraints", Text),
     Column("outputs", Text, nullable=False),
     Column("duration_ms", BigInteger),
-    Column("worker_id", _ID),
+    Column("worker_id", ID),
     Column("error_message", Text),
     Column("gpu_id", BigInteger),
     Column("started_us", BigInteger),
@@ -217,7 +229,7 @@ op_attempts: Final = Table(
     Column("image_digest", Text),
     # Who holds it, from `assignments.open` until `close`, which empties the lease and keeps the
     # rest, so that a result that comes again is known.
-    Column("holder_id", _ID),
+    Column("holder_id", ID),
     Column("holder_fence", BigInteger),
     Column("opened_us", BigInteger),
     Column("claim_id", String),
@@ -248,24 +260,30 @@ Index("ix_op_attempts_worker", op_attempts.c.worker_id, op_attempts.c.run_id)
 reservations: Final = Table(
     "reservations",
     metadata,
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("worker_id", _ID, nullable=False),
+    Column("worker_id", ID, nullable=False),
     Column("cpu", BigInteger, nullable=False),
     Column("ram_mb", BigInteger, nullable=False),
     Column("vram_mb", BigInteger, nullable=False),
     Column("gpu_uuid", String),
     Column("reserved_us", BigInteger, nullable=False),
     Column("freed_us", BigInteger),
+    Column("concurrency_key", String),
     PrimaryKeyConstraint("run_id", "fence"),
 )
 
 Index("ix_reservations_unfreed", reservations.c.worker_id, **_only_where("freed_us IS NULL"))
+Index(
+    "ix_reservations_key",
+    reservations.c.concurrency_key,
+    **_only_where("freed_us IS NULL AND concurrency_key IS NOT NULL"),
+)
 
 events: Final = Table(
     "events",
     metadata,
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("t_us", BigInteger, nullable=False),
@@ -281,7 +299,7 @@ outbox: Final = Table(
     "outbox",
     metadata,
     Column("id", _COUNTER, primary_key=True, autoincrement=True),
-    Column("run_id", _ID, nullable=False),
+    Column("run_id", ID, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("destination", String, nullable=False),
     Column("created_us", BigInteger, nullable=False),
@@ -297,7 +315,7 @@ Index("ix_outbox_unsent", outbox.c.destination, outbox.c.id, **_only_where("sent
 workers: Final = Table(
     "workers",
     metadata,
-    Column("id", _ID, primary_key=True),
+    Column("id", ID, primary_key=True),
     Column("name", String, nullable=False),
     Column("machine_id", String, nullable=False),
     Column("session_id", String, nullable=False),
@@ -313,6 +331,8 @@ workers: Final = Table(
     Column("removed", Boolean, nullable=False),
     Column("registered_us", BigInteger, nullable=False),
     Column("last_seen_us", BigInteger, nullable=False),
+    # References and digests of the images on its machine, as JSON text.
+    Column("images", Text, nullable=False, server_default=text("'[]'")),
 )
 
 # When the control plane last lived; until when no lease counts as over.
@@ -330,7 +350,7 @@ pulse: Final = Table(
 limbo: Final = Table(
     "limbo",
     metadata,
-    Column("worker_id", _ID, nullable=False),
+    Column("worker_id", ID, nullable=False),
     Column("name", String, nullable=False),
     Column("since_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("worker_id", "name"),
@@ -339,7 +359,7 @@ limbo: Final = Table(
 logs: Final = Table(
     "logs",
     metadata,
-    Column("run_id", _ID, nullable=False),
+    Column("run_id", ID, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("t_us", BigInteger, nullable=False),
@@ -372,7 +392,7 @@ run_references: Final = Table(
     "run_references",
     metadata,
     Column("sha256", String, ForeignKey("artifacts.sha256"), nullable=False),
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     PrimaryKeyConstraint("sha256", "run_id"),
     Index("ix_run_references_run_id", "run_id"),
 )
@@ -380,7 +400,7 @@ run_references: Final = Table(
 run_artifacts: Final = Table(
     "run_artifacts",
     metadata,
-    Column("run_id", _ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", ID, ForeignKey("op_runs.id", ondelete="CASCADE"), nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("name", String, nullable=False),
     Column("sha256", String, ForeignKey("artifacts.sha256"), nullable=False),

@@ -13,6 +13,7 @@ from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.repositories.outbox import OutboxRepository
 from gyoza.server.storage.repositories.pulse import PulseRepository
+from gyoza.server.storage.repositories.run_times import RunTimesRepository
 from gyoza.server.storage.repositories.runs import RunRepository
 from gyoza.server.storage.repositories.workers import WorkerRepository
 from gyoza.server.storage.transaction import Transaction
@@ -35,6 +36,7 @@ class UnitOfWork:
         idempotency: Answers kept for repeated requests.
         outbox: Events on their way out.
         pulse: When the control plane last lived.
+        run_times: How long completed runs took.
     """
 
     def __init__(self, transaction: Transaction, cluster: Callable[[], Cluster]) -> None:
@@ -49,6 +51,7 @@ class UnitOfWork:
         self.idempotency = IdempotencyRepository(transaction)
         self.outbox = OutboxRepository(transaction)
         self.pulse = PulseRepository(transaction)
+        self.run_times = RunTimesRepository(transaction)
 
     def now(self) -> datetime:
         """The transaction's time, aware and in UTC: the same for all its statements."""

@@ -7,8 +7,9 @@ changed in between is skipped and planned again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.scheduling.feasibility import Room, fits, how_many_fit
@@ -16,9 +17,13 @@ from gyoza.server.scheduling.planner import Placement
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.settings import Settings
 from gyoza.server.storage import records
-from gyoza.server.storage.records import Reservation
+from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.durations import most_seconds
+from gyoza.server.use_cases.limits import barred, read_limits
 from gyoza.server.use_cases.worker_states import worker_snapshot
+
+_Reserved: TypeAlias = Mapping[str, Sequence[Reservation]]
 
 
 def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
@@ -29,21 +34,30 @@ def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
     """
     now = uow.now()
     reserved = uow.assignments.reserved_by_worker()
+    limits = read_limits(uow)
+    heads = uow.runs.lane_heads(settings.plan_lanes, now, barred(limits, reserved))
+    times = uow.run_times.find_many(_sources(heads, reserved))
     workers = tuple(
-        worker_snapshot(worker, reserved.get(worker.id, ()), now, settings)
+        worker_snapshot(worker, reserved.get(worker.id, ()), now, settings, times)
         for worker in uow.workers.list()
     )
     rooms = [Room(worker) for worker in workers]
     shapes: dict[Shape, Shape] = {}
     runs: list[PendingRun] = []
-    for head in uow.runs.lane_heads(settings.plan_lanes, now):
-        first = _pending(head, shapes, settings)
+    for head in heads:
+        first = _pending(head, shapes, times, settings)
         runs.append(first)
         wanted = min(how_many_fit(first.shape, rooms), settings.plan_window - len(runs))
         if wanted > 1:
             behind = uow.runs.lane(head.lane, wanted, now)[1:]
-            runs += (_pending(run, shapes, settings) for run in behind)
-    return Snapshot(now, tuple(runs), workers, settings.ageing_s)
+            runs += (_pending(run, shapes, times, settings) for run in behind)
+    return Snapshot(now, tuple(runs), workers, settings.ageing_s, limits)
+
+
+def _sources(heads: Iterable[records.PendingRun], reserved: _Reserved) -> set[str]:
+    wait = {source_of(run.op, run.op_version, run.image) for run in heads}
+    holders = (each.holder for some in reserved.values() for each in some)
+    return wait | {source_of(has.op, has.op_version, has.image) for has in holders if has}
 
 
 def apply_placements(
@@ -100,6 +114,7 @@ def _assign(run: OpRun, shape: Shape, room: Room, now: datetime) -> Reservation:
         ram_mb=shape.ram_mb,
         vram_mb=shape.vram_mb,
         gpu_uuid=gpu.uuid if gpu else None,
+        concurrency_key=(run.execution.concurrency or {}).get("key"),
     )
 
 
@@ -113,11 +128,25 @@ def _record(
         uow.assignments.open(run.id, attempt, run.fence, reservation.worker_id, lease_ends)
 
 
-def _pending(run: records.PendingRun, shapes: dict[Shape, Shape], settings: Settings) -> PendingRun:
+def _pending(
+    run: records.PendingRun,
+    shapes: dict[Shape, Shape],
+    times: Mapping[str, RunTimes],
+    settings: Settings,
+) -> PendingRun:
     shape = shape_of(run.cpu, run.ram_mb, run.vram_mb, run.selectors, settings)
     # One object per shape: the planner compares them a great many times.
     one = shapes.setdefault(shape, shape)
-    return PendingRun(run.run_id, run.priority, run.created_at, one, run.owner)
+    return PendingRun(
+        run.run_id,
+        run.priority,
+        run.created_at,
+        one,
+        run.owner,
+        run.op,
+        run.image,
+        most_seconds(times.get(source_of(run.op, run.op_version, run.image))),
+    )
 
 
 def shape_of(

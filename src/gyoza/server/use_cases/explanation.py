@@ -49,7 +49,10 @@ def _with(snapshot: Snapshot, run: OpRun, outside: Outside) -> Snapshot:
     if any(each.run_id == run.id for each in snapshot.runs):
         return snapshot
     shape = _shape(run, outside)
-    this = PendingRun(run.id, run.priority, run.created_at, shape, run.owner)
+    image = run.image_digest or run.image
+    this = PendingRun(
+        run.id, run.priority, run.created_at, shape, run.owner, run.op_definition, image
+    )
     return replace(snapshot, runs=(*snapshot.runs, this))
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from gyoza.models import OpRun
-from gyoza.server.storage.records import HeldAttempt
+from gyoza.server.storage.records import HeldAttempt, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import Evidence, end_as_asked, fail_attempt, let_go
 from gyoza.server.use_cases.moments import moment_of
@@ -52,6 +52,7 @@ def take_result(
             payload=_details(result),
             now=uow.now(),
         )
+        _learn(uow, run, result)
         if uow.runs.cancel_intent(run.id) is not None:
             outside.tally.count("complete beat cancel")
         uow.runs.save(run)
@@ -114,6 +115,13 @@ def _note(run: OpRun, result: Result, now: datetime) -> None:
         attempt.execution_summary.duration_ms = max(0, result.duration_ms)
     if attempt.started_at is None and result.started_at_us is not None:
         attempt.started_at = moment_of(result.started_at_us, now)
+
+
+def _learn(uow: UnitOfWork, run: OpRun, result: Result) -> None:
+    if result.duration_ms is not None:
+        image = run.image_digest or run.image
+        source = source_of(run.op_definition, run.op_version, image)
+        uow.run_times.learn(source, result.duration_ms / 1000)
 
 
 def _details(result: Result) -> JsonObject:

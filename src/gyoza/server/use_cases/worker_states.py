@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling.snapshot import GpuSnapshot, Holding, WorkerSnapshot, WorkerState
 from gyoza.server.settings import Settings
-from gyoza.server.storage.records import Reservation, WorkerRecord
+from gyoza.server.storage.records import Reservation, RunTimes, WorkerRecord, source_of
+from gyoza.server.use_cases.durations import expected_end
 from gyoza.wire.messages import WorkerView
+
+_NOTHING_LEARNED: Final[Mapping[str, RunTimes]] = MappingProxyType({})
 
 
 def state_of(worker: WorkerRecord, now: datetime, settings: Settings) -> tuple[WorkerState, str]:
@@ -27,15 +32,20 @@ def state_of(worker: WorkerRecord, now: datetime, settings: Settings) -> tuple[W
 
 
 def worker_snapshot(
-    worker: WorkerRecord, reserved: Sequence[Reservation], now: datetime, settings: Settings
+    worker: WorkerRecord,
+    reserved: Sequence[Reservation],
+    now: datetime,
+    settings: Settings,
+    times: Mapping[str, RunTimes] = _NOTHING_LEARNED,
 ) -> WorkerSnapshot:
     """Return the worker as the planner sees it.
 
     Args:
         worker: The worker.
-        reserved: Its unfreed reservations.
+        reserved: Its unfreed reservations, as they were read.
         now: The moment of the plan.
         settings: When silence counts.
+        times: How long runs take, by source.
     """
     state, detail = state_of(worker, now, settings)
     vram: dict[str | None, int] = {}
@@ -56,18 +66,31 @@ def worker_snapshot(
         reserved_cpu=sum(each.cpu for each in reserved),
         reserved_ram_mb=sum(each.ram_mb for each in reserved),
         detail=detail,
-        holdings=tuple(_holding(each, now) for each in reserved),
+        holdings=tuple(_holding(each, now, times) for each in reserved),
+        images=worker.images,
     )
 
 
-def _holding(reserved: Reservation, now: datetime) -> Holding:
+def _holding(reserved: Reservation, now: datetime, times: Mapping[str, RunTimes]) -> Holding:
+    holder = reserved.holder
+    if holder is None:
+        raise ValueError(f"the reservation of {reserved.run_id} was not read from the store")
+    learned = times.get(source_of(holder.op, holder.op_version, holder.image))
     return Holding(
-        since=reserved.reserved_at or now,
+        since=holder.reserved_at,
         cpu=reserved.cpu,
         ram_mb=reserved.ram_mb,
         vram_mb=reserved.vram_mb,
         gpu_uuid=reserved.gpu_uuid,
-        owner=reserved.owner,
+        owner=holder.owner,
+        run_id=reserved.run_id,
+        fence=reserved.fence,
+        priority=holder.priority,
+        op=holder.op,
+        preemptible=holder.preemptible,
+        stops=holder.stops,
+        lost=not holder.current,
+        ends_at=expected_end(learned, holder.reserved_at, now) if holder.current else None,
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from gyoza.models import EventType, OpRunState
 from gyoza.models.lifecycle import is_terminal
 from gyoza.server.errors import SchemaTooNew
-from gyoza.server.storage import schema
+from gyoza.server.storage import planning_schema, schema
 from gyoza.server.storage.migrate import current_revision, head_revision, migrate
 from gyoza.server.storage.repositories import assignments, run_queue
 
@@ -35,13 +35,13 @@ def migrated() -> Iterator[Connection]:
 def test_migrations_and_tables_agree(migrated: Connection) -> None:
     context = MigrationContext.configure(migrated)
 
-    assert compare_metadata(context, schema.metadata) == []
+    assert compare_metadata(context, planning_schema.metadata) == []
 
 
 def test_migrations_make_the_same_checks_and_partial_indexes(migrated: Connection) -> None:
     engine = create_engine("sqlite://")
     with engine.connect() as fresh:
-        schema.metadata.create_all(fresh)
+        planning_schema.metadata.create_all(fresh)
 
         assert _definitions(migrated) == _definitions(fresh)
     engine.dispose()
@@ -101,7 +101,7 @@ def test_a_state_that_the_domain_does_not_know_is_refused(migrated: Connection) 
 
 def test_every_table_and_index_can_be_made_on_postgresql() -> None:
     dialect: Any = postgresql.dialect()
-    for table in schema.metadata.sorted_tables:
+    for table in planning_schema.metadata.sorted_tables:
         assert str(CreateTable(table).compile(dialect=dialect))
         for index in table.indexes:
             assert str(CreateIndex(index).compile(dialect=dialect))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from gyoza.server.storage.schema import metadata
+from gyoza.server.storage.planning_schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

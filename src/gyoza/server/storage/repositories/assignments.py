@@ -10,15 +10,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, bindparam, insert, select, text, tuple_, update
+from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, text, tuple_, update
 
 from gyoza.models import OpRunState
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
-from gyoza.server.storage.records import CancelIntent, HeldAttempt, Opening, Reservation
+from gyoza.server.storage.records import CancelIntent, HeldAttempt, Holder, Opening, Reservation
 from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
 from gyoza.server.storage.statements import ManyRows, given
 from gyoza.server.storage.transaction import Transaction
 
+_AT_WORK: Final = text("op_runs.state IN ('ASSIGNED', 'RUNNING')")
 _HELD: Final = (
     select(
         op_attempts.c.run_id,
@@ -122,7 +123,15 @@ UNFREED: Final = (
         reservations.c.ram_mb,
         reservations.c.vram_mb,
         reservations.c.gpu_uuid,
+        reservations.c.concurrency_key,
         op_runs.c.owner,
+        op_runs.c.priority,
+        op_runs.c.op_definition,
+        op_runs.c.op_version,
+        func.coalesce(op_runs.c.image_digest, op_runs.c.image),
+        op_runs.c.preemptible,
+        op_runs.c.cancel_requested_us.is_not(None),
+        and_(op_runs.c.fence == reservations.c.fence, _AT_WORK),
         reservations.c.reserved_us,
     )
     .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
@@ -152,6 +161,7 @@ class AssignmentRepository:
                 "ram_mb": each.ram_mb,
                 "vram_mb": each.vram_mb,
                 "gpu_uuid": each.gpu_uuid,
+                "concurrency_key": each.concurrency_key,
                 "reserved_us": now_us,
             }
             for each in reserved
@@ -347,6 +357,18 @@ def _held(row: RowMapping) -> HeldAttempt:
 
 
 def _reservation(row: Any) -> Reservation:
-    run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, owner, reserved_us = row
-    reserved_at = from_us(reserved_us)
-    return Reservation(run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, owner, reserved_at)
+    # Unpacked by position, in the statement's order: by name costs twice as much.
+    run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, key, *of_run, since_us = row
+    owner, priority, op, version, image, preemptible, stops, current = of_run
+    holder = Holder(
+        owner,
+        priority,
+        op,
+        version,
+        image,
+        bool(preemptible),
+        bool(stops),
+        bool(current),
+        from_us(since_us),
+    )
+    return Reservation(run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, key, holder)

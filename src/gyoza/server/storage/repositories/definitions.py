@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from gyoza.models import OpDefinition
 from gyoza.server.storage.dialects import upsert
 from gyoza.server.storage.instants import from_us, to_us
+from gyoza.server.storage.records import OpLimits
 from gyoza.server.storage.schema import op_definitions, ops
 from gyoza.server.storage.transaction import Transaction
 from gyoza.wire import strict_json
@@ -32,6 +33,9 @@ _LIST: Final = (
     .where(op_definitions.c.version == ops.c.current_version, ops.c.id > bindparam("after"))
     .order_by(ops.c.id)
     .limit(bindparam("count"))
+)
+_LIMITS: Final = select(ops.c.id, ops.c.paused, ops.c.max_parallel).where(
+    or_(ops.c.paused, ops.c.max_parallel.is_not(None))
 )
 
 
@@ -98,6 +102,10 @@ class DefinitionRepository:
         """Take the op out of the list; its versions and runs stay. Repeating changes nothing."""
         statement = update(ops).where(ops.c.id == op_id, ops.c.archived_us.is_(None))
         self._connection.execute(statement.values(archived_us=self._now_us))
+
+    def limits(self) -> dict[str, OpLimits]:
+        """What holds runs back, by op id; ops without any limit are absent."""
+        return {row[0]: OpLimits(bool(row[1]), row[2]) for row in self._connection.execute(_LIMITS)}
 
     def list_current(
         self, *, include_archived: bool = False, after_id: str | None = None, limit: int = 100

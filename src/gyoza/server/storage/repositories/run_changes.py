@@ -36,6 +36,7 @@ _MOVING: Final = (
     "updated_us",
     "attempt",
     "lane",
+    "awaits",
     "queued_us",
     "held_until_us",
     "queue_deadline_us",

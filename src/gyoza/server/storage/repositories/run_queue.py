@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
+from gyoza.server.storage.lanes import Barred
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.repositories.run_rows import from_text
 from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs
@@ -31,13 +32,16 @@ _WAITING: Final = select(
     func.coalesce(op_runs.c.raised_vram_mb, op_runs.c.vram_mb),
     op_runs.c.selectors,
     op_runs.c.owner,
+    op_runs.c.op_definition,
+    op_runs.c.op_version,
+    func.coalesce(op_runs.c.image_digest, op_runs.c.image),
 )
 
 
 def _lane_names() -> Select[tuple[str]]:
     """The names of the lanes, by a walk that looks into the index once per lane."""
     name = op_runs.c.lane
-    first = select(func.min(name)).where(_READY).scalar_subquery()
+    first = select(func.min(name)).where(_READY, name > bindparam("after")).scalar_subquery()
     walk = select(first.label("lane")).cte("lanes", recursive=True)
     following = select(func.min(name)).where(_READY, name > walk.c.lane).correlate(walk)
     step = select(following.scalar_subquery()).where(walk.c.lane.is_not(None))
@@ -83,10 +87,23 @@ OLDEST_ENDED: Final = (
 _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
 
 
-def lane_heads(transaction: Transaction, limit: int, now: datetime) -> list[PendingRun]:
-    """The first run of each lane, lanes of high priority first; at most so many lanes."""
-    names = [row.lane for row in transaction.connection.execute(LANES, {"count": limit})]
-    return [run for name in names for run in lane(transaction, name, 1, now)]
+def lane_heads(
+    transaction: Transaction, limit: int, now: datetime, barred: Barred
+) -> list[PendingRun]:
+    """The first run of each lane, lanes of high priority first; at most so many lanes.
+
+    Lanes that are barred are passed by, and do not count.
+    """
+    found: list[str] = []
+    after = ""
+    while len(found) < limit:
+        given = {"count": limit, "after": after}
+        names = [row.lane for row in transaction.connection.execute(LANES, given)]
+        found += (name for name in names if not barred.holds(name))
+        if len(names) < limit:
+            break
+        after = names[-1]
+    return [run for name in found[:limit] for run in lane(transaction, name, 1, now)]
 
 
 def lane(transaction: Transaction, name: str, limit: int, now: datetime) -> list[PendingRun]:
@@ -124,7 +141,7 @@ def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
 
 def _pending(row: Any) -> PendingRun:
     # Unpacked by position, in the statement's order: by name costs twice as much.
-    run_id, lane_name, priority, created_us, cpu, ram_mb, vram_mb, selectors, owner = row
+    run_id, lane_name, priority, created_us, cpu, ram_mb, vram_mb, selectors, *whose = row
     return PendingRun(
         run_id,
         lane_name,
@@ -134,5 +151,5 @@ def _pending(row: Any) -> PendingRun:
         ram_mb,
         vram_mb,
         from_text(selectors),
-        owner,
+        *whose,
     )

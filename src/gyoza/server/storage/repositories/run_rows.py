@@ -20,7 +20,7 @@ from gyoza.models import (
 )
 from gyoza.server.storage.deadlines import Schedule
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
-from gyoza.server.storage.lanes import lane_of
+from gyoza.server.storage.lanes import awaits_of, lane_of
 from gyoza.wire import strict_json
 
 Row = dict[str, Any]
@@ -57,6 +57,9 @@ def request_row(run: OpRun, batch_id: str | None) -> Row:
         "op_definition": run.op_definition,
         "op_version": run.op_version,
         "owner": run.owner,
+        "preemptible": run.execution.preemptible,
+        "concurrency_key": (run.execution.concurrency or {}).get("key"),
+        "concurrency_limit": (run.execution.concurrency or {}).get("limit"),
         "tags": to_text(run.tags),
         "created_us": to_us(run.created_at),
         "batch_id": batch_id,
@@ -78,6 +81,7 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "updated_us": to_us(run.updated_at),
         "attempt": len(run.attempts),
         "lane": lane_of(run),
+        "awaits": awaits_of(run),
         "queued_us": schedule.queued_us,
         "held_until_us": schedule.held_until_us,
         "queue_deadline_us": schedule.queue_deadline_us,

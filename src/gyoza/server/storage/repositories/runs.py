@@ -18,6 +18,7 @@ from gyoza.models import EventType, OpRun, OpRunState
 from gyoza.server.errors import RunNotFound
 from gyoza.server.storage.deadlines import Before, schedule_of
 from gyoza.server.storage.instants import from_us
+from gyoza.server.storage.lanes import Barred
 from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunFilter, StoredEvent
 from gyoza.server.storage.repositories import run_lists, run_queue, run_rows
 from gyoza.server.storage.repositories.events import (
@@ -48,6 +49,7 @@ _LOAD_ONE: Final = _LOAD.where(op_runs.c.id == bindparam("run"))
 _LOAD_MANY: Final = _LOAD.where(op_runs.c.id.in_(bindparam("runs", expanding=True)))
 
 _ADD: Final = ManyRows(insert(op_runs))
+_NONE_BARRED: Final = Barred()
 _ADD_TAGS: Final = ManyRows(insert(run_tags))
 
 
@@ -258,9 +260,17 @@ class RunRepository:
             raise RunNotFound(run_id)
         return number
 
-    def lane_heads(self, limit: int, now: datetime) -> list[PendingRun]:
-        """The first due run of each lane of interchangeable runs; high priorities first."""
-        return run_queue.lane_heads(self._transaction, limit, now)
+    def lane_heads(
+        self, limit: int, now: datetime, barred: Barred = _NONE_BARRED
+    ) -> list[PendingRun]:
+        """The first due run of each lane of interchangeable runs; high priorities first.
+
+        Args:
+            limit: How many lanes at most.
+            now: The moment.
+            barred: Lanes to pass by; they do not count.
+        """
+        return run_queue.lane_heads(self._transaction, limit, now, barred)
 
     def lane(self, name: str, limit: int, now: datetime) -> list[PendingRun]:
         """The first due runs of one lane, oldest first."""

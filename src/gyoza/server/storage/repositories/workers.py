@@ -140,6 +140,7 @@ def _row(worker: WorkerRecord) -> dict[str, Any]:
         "removed": worker.removed,
         "registered_us": to_us(worker.registered_at),
         "last_seen_us": to_us(worker.last_seen_at),
+        "images": strict_json.dumps_text(sorted(worker.images)),
     }
 
 
@@ -160,4 +161,5 @@ def _record(row: RowMapping) -> WorkerRecord:
         draining=row["draining"],
         problem=row["problem"],
         removed=row["removed"],
+        images=frozenset(strict_json.loads(row["images"])),
     )
