@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gyoza.server.scheduling.feasibility import Reason, Room, could_ever, fits, refusals
+from gyoza.server.scheduling.limits import Rule
+from gyoza.server.scheduling.preemption import Eviction
 from gyoza.server.scheduling.promises import Promise, promise
 from gyoza.server.scheduling.ranking import Rank, rank
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
@@ -70,10 +72,17 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True)
 class Unplaced:
-    """A run that got no place, and why."""
+    """A run that got no place, and why.
+
+    Attributes:
+        run: The run as the snapshot had it.
+        refusals: What each worker says to it.
+        rule: What holds it back whatever the workers say; None when nothing does.
+    """
 
     run: PendingRun
     refusals: Refusals
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +93,13 @@ class Plan:
         placements: Who runs where.
         unplaced: Who waits, and why.
         promise: The worker kept for the first of those; None when nobody can be kept one.
+        evictions: Who has to give way to it, all on the worker that is kept.
     """
 
     placements: tuple[Placement, ...]
     unplaced: tuple[Unplaced, ...]
     promise: Promise | None = None
+    evictions: tuple[Eviction, ...] = ()
 
 
 def plan(snapshot: Snapshot) -> Plan:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 WorkerState = Literal["READY", "DRAINING", "UNHEALTHY", "SILENT", "LOST"]
+PREEMPTION_GAP: Final = 10
+"""Points of priority between a run and those it may displace: Nomad's distance."""
+PATIENCE_S: Final = 3600.0
+"""How long a run may be kept waiting by learned times that turn out wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class PendingRun:
         image: Digest of its image where that is known, else the reference.
         most_s: Seconds that it will hardly exceed once placed, learned from runs like it; None
             while too few are known.
+        usual_s: Seconds that half of the runs like it take; None while too few are known.
     """
 
     run_id: str
@@ -51,6 +56,7 @@ class PendingRun:
     op: str | None = None
     image: str = ""
     most_s: float | None = None
+    usual_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,9 @@ class Snapshot:
         workers: All workers, in any order.
         ageing_s: Seconds of waiting that count as one point of priority.
         limits: What holds runs back whatever room there is.
+        preemption_gap: Points of priority that a run must have above an attempt to take its place.
+        patience_s: Seconds of waiting after which a run's place no longer rests on learned times.
+        used: What owners had of the fleet lately, as a part of it from 0 to 1; absent is 0.
     """
 
     now: datetime
@@ -181,3 +190,6 @@ class Snapshot:
     workers: tuple[WorkerSnapshot, ...]
     ageing_s: float = 600.0
     limits: Limits = field(default_factory=Limits)
+    preemption_gap: int = PREEMPTION_GAP
+    patience_s: float = PATIENCE_S
+    used: Mapping[str | None, float] = field(default_factory=dict["str | None", float])
