@@ -19,18 +19,23 @@ from gyoza.server.settings import Settings
 from gyoza.server.storage import records
 from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.durations import most_seconds
+from gyoza.server.use_cases.durations import most_seconds, usual_seconds
 from gyoza.server.use_cases.limits import barred, read_limits
 from gyoza.server.use_cases.worker_states import worker_snapshot
 
 _Reserved: TypeAlias = Mapping[str, Sequence[Reservation]]
 
 
-def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
+def read_snapshot(uow: UnitOfWork, settings: Settings, *, depth: int = 1) -> Snapshot:
     """Read what a plan rests on, as of one moment.
 
     Of the pending runs only the heads of their lanes, and of lanes that find room now as many more
     as there is room for: what lies behind can neither be placed nor change the plan.
+
+    Args:
+        uow: The unit of work.
+        settings: How much one plan looks at.
+        depth: Runs of each lane at least, for who asks what comes next, as far as the window goes.
     """
     now = uow.now()
     reserved = uow.assignments.reserved_by_worker()
@@ -47,7 +52,7 @@ def read_snapshot(uow: UnitOfWork, settings: Settings) -> Snapshot:
     for head in heads:
         first = _pending(head, shapes, times, settings)
         runs.append(first)
-        wanted = min(how_many_fit(first.shape, rooms), settings.plan_window - len(runs))
+        wanted = min(max(depth, how_many_fit(first.shape, rooms)), settings.plan_window - len(runs))
         if wanted > 1:
             behind = uow.runs.lane(head.lane, wanted, now)[1:]
             runs += (_pending(run, shapes, times, settings) for run in behind)
@@ -137,6 +142,7 @@ def _pending(
     shape = shape_of(run.cpu, run.ram_mb, run.vram_mb, run.selectors, settings)
     # One object per shape: the planner compares them a great many times.
     one = shapes.setdefault(shape, shape)
+    learned = times.get(source_of(run.op, run.op_version, run.image))
     return PendingRun(
         run.run_id,
         run.priority,
@@ -145,7 +151,8 @@ def _pending(
         run.owner,
         run.op,
         run.image,
-        most_seconds(times.get(source_of(run.op, run.op_version, run.image))),
+        most_seconds(learned),
+        usual_seconds(learned),
     )
 
 

@@ -20,6 +20,13 @@ def most_seconds(learned: RunTimes | None) -> float | None:
     return learned.at_most_s(_CAUTIOUS)
 
 
+def usual_seconds(learned: RunTimes | None) -> float | None:
+    """Return what half of the runs stay below, in seconds; None while too few runs are known."""
+    if learned is None or learned.samples < _ENOUGH_SAMPLES:
+        return None
+    return learned.typical_s
+
+
 def expected_end(learned: RunTimes | None, since: datetime, now: datetime) -> datetime | None:
     """Return when an attempt that is at work will end, as likely before as after.
 
