@@ -6,26 +6,27 @@ Whether the values are right is the server's business; it answers with every fau
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
+from gyoza.cli.input_files import Upload, is_url, stored, takes_many_files, with_files
 from gyoza.models.value_types import known_type
 from gyoza.wire import strict_json
 
 if TYPE_CHECKING:
     from gyoza.client import GyozaClient
+    from gyoza.models import InputSpec
 
 _STDIN: Final = "-"
-Upload = Callable[[Path | str], dict[str, Any]]
 
 
 def parse_inputs(
     pairs: Sequence[str],
     file: Path | None,
-    types: Mapping[str, str],
+    specs: Mapping[str, InputSpec],
     *,
     stdin: TextIO,
     upload: Upload,
@@ -34,9 +35,10 @@ def parse_inputs(
 
     Args:
         pairs: `name=value`; `name=@path` reads a file, `name=@-` standard input, `name=@@x` is the
-            text `@x`; a file input also takes `name=@https://...`, which is fetched here.
+            text `@x`; a file input also takes `name=@https://...`, which is fetched here, and so
+            does each file within a list or object. For a list of files `name=@path` adds one.
         file: JSON object of inputs; pairs go over it.
-        types: The declared type of each input.
+        specs: What the op declares of each input.
         stdin: For `@-`.
         upload: Stores a file, by its path or URL, and gives the value that stands for it.
 
@@ -44,11 +46,18 @@ def parse_inputs(
         CliError: A pair without `=`, a file that is not to be read, JSON that is none.
     """
     inputs = {} if file is None else _read_object(file, stdin)
+    lists: dict[str, list[Any]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise CliError(f"-i {pair!r} is not of the form name=value")
-        inputs[name] = _value(name, value, types.get(name), stdin, upload)
+        spec = specs.get(name)
+        if _is_one_of_many(value, spec):
+            lists.setdefault(name, []).append(stored(value[1:], upload))
+            inputs[name] = lists[name]
+        else:
+            lists.pop(name, None)
+            inputs[name] = _value(name, value, spec, stdin, upload)
     return inputs
 
 
@@ -57,24 +66,30 @@ def uploader(client: GyozaClient) -> Upload:
     return lambda source: client.upload(source).value
 
 
-def _value(name: str, text: str, declared: str | None, stdin: TextIO, upload: Upload) -> Any:
+def _is_one_of_many(text: str, spec: InputSpec | None) -> bool:
+    is_marked = text.startswith("@") and not text.startswith("@@") and text != f"@{_STDIN}"
+    return is_marked and takes_many_files(spec)
+
+
+def _value(name: str, text: str, spec: InputSpec | None, stdin: TextIO, upload: Upload) -> Any:
+    declared = None if spec is None else spec.type
     known = known_type(declared) if declared else None
     if text.startswith("@@"):
-        text = text[1:]
-    elif text.startswith("@"):
+        return _read_as(name, text[1:], known)
+    if text.startswith("@"):
         source = text[1:]
-        if _is_url(source):
+        if is_url(source):
             return upload(_checked_url(name, source, declared, known))
         if known == "file" and source != _STDIN:
             return upload(Path(source))
-        text = _read(source, stdin)
+        return _read_as(name, _read(source, stdin), known)
+    return with_files(name, _read_as(name, text, known), spec, upload)
+
+
+def _read_as(name: str, text: str, known: str | None) -> Any:
     if known in {"string", "file"} and not _is_artifact(text, known):
         return text
     return _json_or_text(name, text, known)
-
-
-def _is_url(source: str) -> bool:
-    return source.lower().startswith(("http://", "https://"))
 
 
 def _checked_url(name: str, source: str, declared: str | None, known: str | None) -> str:

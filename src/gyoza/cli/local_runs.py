@@ -216,7 +216,7 @@ def _order(options: LocalOptions, definition: OpDefinition, context: Context) ->
     given = parse_inputs(
         options.inputs,
         options.input_file,
-        {name: spec.type for name, spec in specs.specs.items()},
+        specs.specs,
         stdin=context.streams.stdin,
         upload=files.upload,
     )

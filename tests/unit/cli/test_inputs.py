@@ -9,8 +9,11 @@ import pytest
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
 from gyoza.cli.inputs import parse_inputs
+from gyoza.models import InputSpec
 
 ARTIFACT = {"$artifact": {"sha256": "abc"}}
+FILE = {"type": ["string", "object"], "format": "gyoza-file", "required": ["$artifact"]}
+SIDES = {"type": "object", "properties": {"left": FILE, "note": {"type": "string"}}}
 TYPES = {
     "text": "string",
     "n": "integer",
@@ -21,11 +24,17 @@ TYPES = {
     "tile": "file",
     "odd": "raster",
 }
+SPECS = {
+    **{name: InputSpec(kind) for name, kind in TYPES.items()},
+    "tiles": InputSpec("array", schema={"type": "array", "items": FILE}),
+    "sides": InputSpec("object", schema=SIDES),
+    "either": InputSpec("any", schema={"anyOf": [FILE, {"type": "integer"}]}),
+}
 
 
 def parsed(*pairs: str, file: Path | None = None, stdin: str = "") -> dict[str, Any]:
     return parse_inputs(
-        pairs, file, TYPES, stdin=io.StringIO(stdin), upload=lambda path: {**ARTIFACT, "p": path}
+        pairs, file, SPECS, stdin=io.StringIO(stdin), upload=lambda path: {**ARTIFACT, "p": path}
     )
 
 
@@ -53,6 +62,67 @@ def parsed(*pairs: str, file: Path | None = None, stdin: str = "") -> dict[str, 
 )
 def test_a_word_is_read_as_its_declared_type_says(pair: str, value: object) -> None:
     assert list(parsed(pair).values()) == [value]
+
+
+def sent(path: Path | str) -> dict[str, Any]:
+    return {**ARTIFACT, "p": path}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "value"),
+    [
+        (['tiles=["@a.png", "@b.png"]'], [sent(Path("a.png")), sent(Path("b.png"))]),
+        (["tiles=@a.png"], [sent(Path("a.png"))]),
+        (["tiles=@a.png", "tiles=@https://x/b"], [sent(Path("a.png")), sent("https://x/b")]),
+        (['tiles=["@a.png"]', "tiles=@b.png"], [sent(Path("b.png"))]),
+        (["tiles=@a.png", "tiles=[]"], []),
+        (['sides={"left": "@a.png"}'], {"left": sent(Path("a.png"))}),
+        (['sides={"left": "@@a", "note": "@b"}'], {"left": "@a", "note": "@b"}),
+        (["either=@https://x/b"], sent("https://x/b")),
+        (["either=5"], 5),
+        (['box={"a": "@b.png"}'], {"a": "@b.png"}),
+        (["tile=@@x"], "@x"),
+    ],
+)
+def test_an_at_within_a_typed_value_is_a_file_where_the_op_declares_one(
+    pairs: list[str], value: object
+) -> None:
+    assert list(parsed(*pairs).values()) == [value]
+
+
+def test_an_at_that_nobody_typed_reads_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "inputs.json"
+    file.write_text('{"tile": "@/etc/hostname", "tiles": ["@/etc/hostname"]}')
+    whole = {"tile": "@/etc/hostname", "tiles": ["@/etc/hostname"]}
+
+    assert parsed(file=file) == whole
+    assert parsed("tiles=@-", stdin='["@/etc/hostname"]') == {"tiles": ["@/etc/hostname"]}
+
+
+@pytest.mark.parametrize(
+    ("pair", "hint"),
+    [
+        ("tile={}", "-i tile=@{}"),
+        ('tiles=["{}"]', '"@{}"'),
+        ('sides={{"left": "{}"}}', '"@{}"'),
+        ("either={}", "-i either=@{}"),
+    ],
+)
+def test_the_name_of_a_file_without_its_at_is_refused_with_what_to_type(
+    tmp_path: Path, pair: str, hint: str
+) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"png")
+
+    with pytest.raises(CliError, match="takes a file") as refused:
+        parsed(pair.format(file))
+
+    assert refused.value.exit_code is ExitCode.INVALID
+    assert hint.format(file) in refused.value.hint
+
+
+def test_text_that_names_no_file_here_is_left_to_the_op() -> None:
+    assert parsed("tile=/elsewhere/x.tif") == {"tile": "/elsewhere/x.tif"}
 
 
 @pytest.mark.parametrize("name", ["tile", "undeclared"])

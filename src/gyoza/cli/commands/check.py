@@ -148,7 +148,7 @@ def _inputs(options: Options, subject: Subject, context: Context) -> dict[str, A
     return parse_inputs(
         options.inputs,
         options.input_file,
-        {name: spec.type for name, spec in specs.items()},
+        specs,
         stdin=context.streams.stdin,
         upload=_as_path,
     )

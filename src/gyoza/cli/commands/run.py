@@ -223,7 +223,7 @@ def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandl
     inputs = parse_inputs(
         options.inputs,
         options.input_file,
-        {name: spec.type for name, spec in specs.items()},
+        specs,
         stdin=context.streams.stdin,
         upload=uploader(client),
     )
