@@ -202,3 +202,37 @@ def test_a_run_that_was_set_aside_can_be_retried_by_hand(world: World) -> None:
     worker.ends(worker.take())
 
     assert world.run(run.id).state is OpRunState.COMPLETED
+
+
+def test_a_retry_by_hand_gives_the_machinery_its_whole_budget_again(world: World) -> None:
+    run = world.submit()
+    lose_its_worker(world, 3)
+    world.retry(run.id)
+
+    lose_its_worker(world, 2)
+    waiting = world.run(run.id)
+    lose_its_worker(world, 1)
+
+    found = world.run(run.id)
+    assert (waiting.state, waiting.phase, len(waiting.attempts)) == (
+        OpRunState.PENDING,
+        "BACKOFF",
+        6,
+    )
+    assert (found.state, found.reason, len(found.attempts)) == (OpRunState.FAILED, "POISON", 6)
+
+
+def test_an_automatic_retry_gives_the_machinery_nothing(world: World) -> None:
+    worker = world.worker()
+    run = world.submit(retry_policy={"max_attempts": 9})
+
+    for reason in ("ENGINE_FAILURE", "USER_ERROR", "ENGINE_FAILURE", "OOM", "ENGINE_FAILURE"):
+        world.clock.advance(100)
+        worker.heartbeat()
+        worker.ends(worker.take(), "FAILED", reason=reason)
+
+    found = world.run(run.id)
+    assert (found.state, [each.charged for each in found.attempts].count(False)) == (
+        OpRunState.FAILED,
+        3,
+    )

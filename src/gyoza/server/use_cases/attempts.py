@@ -47,7 +47,15 @@ def fail_attempt(
     attempt says `final: false`.
     """
     now = uow.now()
-    decision = decide_retry(run, failure, now=now, random=outside.random, settings=outside.settings)
+    decision = decide_retry(
+        run,
+        failure,
+        now=now,
+        random=outside.random,
+        settings=outside.settings,
+        # Only the machinery's budget asks, which is rarely needed.
+        since=1 if failure.charged else uow.runs.attempt_asked_for(run.id),
+    )
     again = isinstance(decision, Retry)
     verdict = {"retry": decision.reason, **({"final": False} if again else {})}
     reason, message = failure.reason, evidence.message

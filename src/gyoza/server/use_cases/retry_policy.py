@@ -6,13 +6,14 @@ and have a bound of their own. Why: docs/decisions/0005-two-retry-budgets.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from random import Random
 from typing import Final, TypeAlias
 
-from gyoza.models import Constraints, OpRun
+from gyoza.models import Constraints, OpAttempt, OpRun
 from gyoza.server.settings import Settings
 
 MACHINERY: Final = frozenset(
@@ -99,7 +100,13 @@ def is_charged(reason: str, said: bool) -> bool:  # noqa: FBT001 - the worker's 
 
 
 def decide_retry(
-    run: OpRun, failure: Failure, *, now: datetime, random: Random, settings: Settings
+    run: OpRun,
+    failure: Failure,
+    *,
+    now: datetime,
+    random: Random,
+    settings: Settings,
+    since: int = 1,
 ) -> Decision:
     """Decide what follows the failure of a run's current attempt, which is not closed yet.
 
@@ -109,9 +116,12 @@ def decide_retry(
         now: The moment of the failure.
         random: Gives the jitter.
         settings: The bounds and backoffs.
+        since: Number of the first attempt that counts against the machinery's budget: whoever
+            retries by hand has looked at what failed before.
     """
     if not failure.charged:
-        return _after_machinery(run, failure, now, settings)
+        earlier = [each for each in run.attempts[:-1] if each.attempt >= since]
+        return _after_machinery(earlier, failure, now, settings)
     used = 1 + sum(attempt.charged for attempt in run.attempts[:-1])
     allowed = run.retry_policy.max_attempts
     final = _why_final(run, failure)
@@ -166,10 +176,12 @@ def _memory(constraints: Constraints) -> str:
     return f"{constraints.ram_mb} MB of RAM{vram}"
 
 
-def _after_machinery(run: OpRun, failure: Failure, now: datetime, settings: Settings) -> Decision:
-    lost = 1 + sum(not attempt.charged for attempt in run.attempts[:-1])
+def _after_machinery(
+    earlier: Sequence[OpAttempt], failure: Failure, now: datetime, settings: Settings
+) -> Decision:
+    lost = 1 + sum(not attempt.charged for attempt in earlier)
     if lost >= settings.machinery_attempts:
-        return _given_up(run, failure, lost)
+        return _given_up(earlier, failure, lost)
     backoff_s = _doubled(settings.machinery_backoff_s, lost - 1, settings.max_backoff_s)
     pause_s = max(backoff_s, _wish_s(failure, settings))
     return Retry(
@@ -179,8 +191,8 @@ def _after_machinery(run: OpRun, failure: Failure, now: datetime, settings: Sett
     )
 
 
-def _given_up(run: OpRun, failure: Failure, lost: int) -> NoRetry:
-    ends = [attempt.reason for attempt in run.attempts[:-1]] + [failure.reason]
+def _given_up(earlier: Sequence[OpAttempt], failure: Failure, lost: int) -> NoRetry:
+    ends = [attempt.reason for attempt in earlier] + [failure.reason]
     losses = ends.count("WORKER_LOST")
     if failure.reason == "WORKER_LOST" and losses * 2 > lost:
         return NoRetry(

@@ -102,6 +102,22 @@ def test_a_run_has_at_most_five_uncharged_attempts() -> None:
     assert found == NoRetry("the machinery failed it 5 times, last by PULL_FAILED")
 
 
+def test_attempts_before_a_retry_by_hand_count_no_more_against_the_machinery() -> None:
+    run = a_run(RetryPolicy(), *[False] * 4)
+
+    found = decide_retry(
+        run,
+        Failure("PULL_FAILED", charged=False),
+        now=NOON,
+        random=HighestRandom(),
+        settings=Settings(),
+        since=5,
+    )
+
+    assert isinstance(found, Retry)
+    assert "uncharged attempt 1 of at most 5" in found.reason
+
+
 @pytest.mark.parametrize(
     ("before", "poison"),
     [

@@ -59,6 +59,17 @@ _COUNT = select(func.count()).where(
     events.c.type == bindparam("kind"),
 )
 
+_BEFORE = events.alias("before")
+_RETRIES = (
+    select(events.c.attempt, _BEFORE.c.payload)
+    .join(
+        _BEFORE,
+        (_BEFORE.c.run_id == events.c.run_id) & (_BEFORE.c.number == events.c.number - 1),
+    )
+    .where(events.c.run_id == bindparam("run"), events.c.type == EventType.RETRIED.value)
+    .order_by(events.c.number.desc())
+)
+
 
 def record_events(transaction: Transaction, recorded: Sequence[NumberedEvent]) -> None:
     """Store events and, in the same transaction, one outbox row per destination that wants them.
@@ -88,6 +99,17 @@ def count_events(transaction: Transaction, run_id: str, attempt: int, event_type
     """How many events of the type an attempt has."""
     given = {"run": run_id, "number": attempt, "kind": event_type.value}
     return transaction.connection.execute(_COUNT, given).scalar_one()
+
+
+def attempt_asked_for(transaction: Transaction, run_id: str) -> int:
+    """Number of the attempt that the last retry by hand opened; 1 when there was none.
+
+    An automatic retry follows, in one transaction, an end that says it is not final.
+    """
+    for row in transaction.connection.execute(_RETRIES, {"run": run_id}):
+        if from_text(row.payload).get("final") is not False:
+            return row.attempt
+    return 1
 
 
 def newest_events(transaction: Transaction, run_id: str, limit: int) -> list[StoredEvent]:

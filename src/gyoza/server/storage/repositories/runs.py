@@ -23,6 +23,7 @@ from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunF
 from gyoza.server.storage.repositories import run_lists, run_queue, run_rows
 from gyoza.server.storage.repositories.events import (
     NumberedEvent,
+    attempt_asked_for,
     count_events,
     events_after,
     newest_events,
@@ -247,6 +248,10 @@ class RunRepository:
     def count_events(self, run_id: str, attempt: int, event_type: EventType) -> int:
         """How many events of the type an attempt has."""
         return count_events(self._transaction, run_id, attempt, event_type)
+
+    def attempt_asked_for(self, run_id: str) -> int:
+        """Number of the attempt that the last retry by hand opened; 1 when there was none."""
+        return attempt_asked_for(self._transaction, run_id)
 
     def last_event_number(self, run_id: str) -> int:
         """Number of the run's newest event; 0 while it has none.
