@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from gyoza.models import EventEntry, EventType, OpRunState
 from gyoza.wire.messages import ArtifactRef, Capacity
 
 LogStream = Literal["stdout", "stderr", "system"]
+_SHORTEST_S: Final = 0.001
+_NEWEST_WEIGHT: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ class RunTimes:
         log_variance: Weighted variance of it.
     """
 
-    samples: int
-    log_mean: float
-    log_variance: float
+    samples: int = 0
+    log_mean: float = 0.0
+    log_variance: float = 0.0
 
     @property
     def typical_s(self) -> float:
@@ -115,6 +117,15 @@ class RunTimes:
     def at_most_s(self, deviations: float) -> float:
         """Nearly all runs take less, in seconds; 2 deviations above the mean leave 2 % over."""
         return math.exp(self.log_mean + deviations * math.sqrt(self.log_variance))
+
+    def with_another(self, seconds: float) -> RunTimes:
+        """Return what is known once one more run took so long; under 1 ms counts as 1 ms."""
+        logarithm = math.log(max(seconds, _SHORTEST_S))
+        samples = self.samples + 1
+        weight = max(1 / samples, _NEWEST_WEIGHT)
+        off = logarithm - self.log_mean
+        mean = self.log_mean + weight * off
+        return RunTimes(samples, mean, (1 - weight) * (self.log_variance + weight * off * off))
 
 
 def source_of(op: str | None, version: str | None, image: str) -> str:

@@ -7,7 +7,6 @@ few: Finch, "Incremental calculation of weighted mean and variance", 2009).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,8 +17,6 @@ from gyoza.server.storage.planning_schema import run_times
 from gyoza.server.storage.records import RunTimes
 from gyoza.server.storage.transaction import Transaction
 
-_SHORTEST_S: Final = 0.001
-_NEWEST_WEIGHT: Final = 0.1
 _COLUMNS: Final = (
     run_times.c.source,
     run_times.c.samples,
@@ -51,15 +48,11 @@ class RunTimesRepository:
             source: What ran, as `source_of` names it.
             seconds: From the container's start to its end; what is shorter counts as 1 ms.
         """
-        logarithm = math.log(max(seconds, _SHORTEST_S))
-        known = self.find_many([source]).get(source, RunTimes(0, logarithm, 0.0))
-        samples = known.samples + 1
-        weight = max(1 / samples, _NEWEST_WEIGHT)
-        off = logarithm - known.log_mean
+        known = self.find_many([source]).get(source, RunTimes()).with_another(seconds)
         values = {
-            "samples": samples,
-            "log_mean": known.log_mean + weight * off,
-            "log_variance": (1 - weight) * (known.log_variance + weight * off * off),
+            "samples": known.samples,
+            "log_mean": known.log_mean,
+            "log_variance": known.log_variance,
             "updated_us": self._transaction.now_us,
         }
         statement = upsert(self._connection, run_times).values(source=source, **values)
