@@ -74,7 +74,7 @@ def test_a_cpu_run_is_translated_to_exactly_this() -> None:
             "DeviceRequests": [],
             "LogConfig": {
                 "Type": "local",
-                "Config": {"max-size": "10m", "max-file": "3", "mode": "non-blocking"},
+                "Config": {"max-size": "10m", "max-file": "3"},
             },
         },
     }
