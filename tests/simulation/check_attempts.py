@@ -22,8 +22,6 @@ SILENCING = frozenset(
         "cut requests",
         "cut answers",
         "lossy wire",
-        # The copy of a claim may be the one that gets the work, and its answer goes to nobody.
-        "repeating wire",
     }
 )
 _SECOND = 1_000_000

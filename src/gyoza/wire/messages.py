@@ -369,12 +369,15 @@ class Claim(Message):
 
     Attributes:
         stopping: What the worker is stopping already, so that it is not told again.
+        holding: All that the worker has taken and not ended; what it was given besides, by an
+            answer that reached nobody, comes again. None: it does not say.
     """
 
     session_id: str
     claim_id: str
     wait_s: float = 25.0
     stopping: list[Held] = []
+    holding: list[Held] | None = None
 
 
 class Assignment(Message):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -51,6 +52,8 @@ LAST_REPORTS_S: Final = 5.0
 STOPPING_S: Final = 20.0
 _JITTER: Final = 0.2
 _DEFAULT_INTERVAL_S: Final = 5.0
+# Longer than the server holds what nobody speaks of, at the pace at which attempts can break.
+_BROKEN_KEPT: Final = 1000
 _log = structlog.stdlib.get_logger(__name__)
 
 Presentation = Callable[[], Register]
@@ -95,6 +98,7 @@ class Agent:
             on_cursors=services.journal.reached,
         )
         self._running: dict[Key, tuple[Execution, asyncio.Task[None]]] = {}
+        self._broken: deque[Key] = deque(maxlen=_BROKEN_KEPT)
         self._limbo: list[ManagedContainer] = []
         self._unwanted: list[ManagedContainer] = []
         self._interval_s = _DEFAULT_INTERVAL_S
@@ -379,11 +383,17 @@ class Agent:
         """See `claims.Holder`."""
         return [execution.held for execution, _ in self._running.values() if execution.is_stopping]
 
+    def holding(self) -> list[Held]:
+        """See `claims.Holder`; what broke here is not to be given to us again and again."""
+        broken = (Held(run_id=run_id, fence=fence) for run_id, fence in self._broken)
+        return [*(execution.held for execution, _ in self._running.values()), *broken]
+
     async def _carry_out(self, key: tuple[str, int], execution: Execution) -> None:
         try:
             await execution.run()
         except Exception:  # noqa: BLE001  one broken attempt is not to take the worker along
             _log.exception("an execution broke", run=key[0])
+            self._broken.append(key)
         finally:
             del self._running[key]
             if not self._running:

@@ -44,6 +44,10 @@ class Holder(Protocol):
         """Name what is being stopped already."""
         ...
 
+    def holding(self) -> list[Held]:
+        """Name all that has been taken and that the server may think to be here."""
+        ...
+
     def is_held(self, assignment: Assignment) -> bool:
         """Whether an assignment has been taken already."""
         ...
@@ -133,6 +137,7 @@ class Claims:
             # An answer that waited is no late one.
             wait_s=min(CLAIM_WAIT_S, self._services.lease_s / 2),
             stopping=self._holder.stopping(),
+            holding=self._holder.holding(),
         )
 
     async def _give_back(self, claim: Claim) -> None:

@@ -65,7 +65,9 @@ class TestHolding:
 
             assert await waiter.wait(5)
 
-    def test_the_same_claim_gets_the_same_answer(self, store: Store, clock: ManualClock) -> None:
+    def test_it_is_known_which_claim_took_it_and_when(
+        self, store: Store, clock: ManualClock
+    ) -> None:
         run = assigned(store)
         later = assigned(store)
 
@@ -76,9 +78,9 @@ class TestHolding:
 
         store.write_now(claim)
 
-        again = store.read_now(lambda uow: uow.assignments.claimed_with("wrk_1", "c"))
         waiting = store.read_now(lambda uow: uow.assignments.unclaimed_for("wrk_1"))
-        assert [(each.run_id, each.claimed_at) for each in again] == [(run.id, clock.now())]
+        known = {each.run_id: (each.claim_id, each.claimed_at) for each in held(store)}
+        assert known == {run.id: ("c", clock.now()), later.id: (None, None)}
         assert [each.run_id for each in waiting] == [later.id]
 
     def test_only_the_current_fence_finds_it(self, store: Store, clock: ManualClock) -> None:

@@ -6,8 +6,12 @@ from gyoza.models import OpRunState
 from gyoza.server.errors import SessionSuperseded, WorkerNotFound
 from gyoza.server.use_cases import runs
 from gyoza.server.use_cases.documents import run_document
-from gyoza.wire.messages import ArtifactRef, Gpu, ReportedLog, ReportItem
+from gyoza.wire.messages import ArtifactRef, Assignment, Gpu, Held, ReportedLog, ReportItem
 from tests.integration.server_core.world import World
+
+
+def named(assignment: Assignment) -> Held:
+    return Held(run_id=assignment.run_id, fence=assignment.fence)
 
 
 def test_a_run_goes_from_submit_to_completed(world: World) -> None:
@@ -69,6 +73,44 @@ def test_claiming_again_by_the_same_id_gives_the_same_answer(world: World) -> No
     assert len(first) == 1
     assert again == first
     assert other == []
+
+
+def test_what_a_doubled_claim_took_for_nobody_comes_with_the_next_claim(world: World) -> None:
+    worker = world.worker()
+    run = world.submit()
+    held = worker.take()
+    late = world.submit()
+    world.dispatch()
+    worker.claim("claim-1b")  # a copy that the network kept; its answer is read by nobody
+
+    came = worker.ask("claim-2", holding=[named(held)]).assignments
+    again = worker.ask("claim-2", holding=[named(held)]).assignments
+    nothing = worker.ask("claim-3", holding=[named(held), named(came[0])]).assignments
+
+    assert (held.run_id, [each.run_id for each in came]) == (run.id, [late.id])
+    assert again == came
+    assert nothing == []
+    assert len(world.run(late.id).attempts) == 1
+
+
+def test_what_the_worker_has_spoken_of_is_not_given_to_it_again(world: World) -> None:
+    worker = world.worker()
+    world.submit()
+    told = worker.take()
+    worker.report(told, phase="PULLING")
+    world.submit()
+    started = worker.take()
+    worker.started(started)
+
+    assert worker.ask("claim-3", holding=[]).assignments == []
+
+
+def test_a_worker_that_does_not_say_what_it_holds_is_given_only_what_is_new(world: World) -> None:
+    worker = world.worker()
+    world.submit()
+    worker.take()
+
+    assert worker.ask("claim-2").assignments == []
 
 
 def test_a_repeated_result_is_acknowledged_and_changes_nothing(world: World) -> None:

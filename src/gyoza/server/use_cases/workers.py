@@ -16,7 +16,7 @@ from gyoza.server.storage.records import HeldAttempt, Reservation, WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import sessions
 from gyoza.server.use_cases.assignments import assignments_of, cancel_order
-from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
+from gyoza.server.use_cases.attempts import STOPPING, give_back, let_go, lose_attempt
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.patience import suspension
@@ -89,21 +89,23 @@ def claim(uow: UnitOfWork, worker_id: str, command: Claim, outside: Outside) -> 
     """Hand over what is assigned to the worker, or what it is to cancel; waiting is the API's.
 
     The same claim id gets the same answer while the attempts live; a new one gets what was not
-    claimed before.
+    claimed before, and what was but never came: of a request that the network delivered twice,
+    nobody may read the copy that got the work.
 
     Raises:
         WorkerNotFound: Register again.
         SessionSuperseded: Another session registered.
     """
     active_session(uow, worker_id, command.session_id)
-    held = uow.assignments.claimed_with(worker_id, command.claim_id)
+    mine = uow.assignments.held_by(worker_id)
+    held = [each for each in mine if each.claim_id == command.claim_id]
     if held:
         outside.tally.count("duplicate claim answered")
     else:
-        held = uow.assignments.unclaimed_for(worker_id)
+        held = [each for each in mine if each.claimed_at is None or _never_came(each, command)]
         uow.assignments.mark_claimed(held, command.claim_id, uow.now())
     if not held:
-        return Claimed(cancel=_news(uow.assignments.held_by(worker_id), command.stopping))
+        return Claimed(cancel=_news(mine, command.stopping))
     fences = [(each.run_id, each.fence) for each in held]
     uow.assignments.renew(worker_id, fences, outside.settings.lease_s)
     return Claimed(assignments=assignments_of(uow, worker_id, held))
@@ -218,6 +220,15 @@ def _may_take_more(
     came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not (command.problem or command.leaving)
     used = {gpu.uuid: gpu.used_mb for gpu in before.capacity.gpus}
     return came_back or any(gpu.used_mb < used.get(gpu.uuid, 0) for gpu in command.gpus)
+
+
+def _never_came(held: HeldAttempt, command: Claim) -> bool:
+    """Whether the worker was given it and has not got it; one that spoke of it has."""
+    if command.holding is None or held.state is not OpRunState.ASSIGNED:
+        return False
+    if held.last_event_seq or held.last_log_seq or held.phase not in {None, STOPPING}:
+        return False
+    return all((each.run_id, each.fence) != (held.run_id, held.fence) for each in command.holding)
 
 
 def _news(held: Sequence[HeldAttempt], known: Sequence[Held]) -> list[CancelOrder]:

@@ -45,7 +45,6 @@ BY_WORKER: Final = _HELD.where(op_attempts.c.holder_id == bindparam("worker")).o
     op_attempts.c.opened_us, op_attempts.c.run_id
 )
 _UNCLAIMED: Final = BY_WORKER.where(op_attempts.c.claimed_us.is_(None))
-_BY_CLAIM: Final = BY_WORKER.where(op_attempts.c.claim_id == bindparam("claim"))
 _ONE: Final = _HELD.where(
     op_attempts.c.run_id == bindparam("run"), op_attempts.c.holder_fence == bindparam("fence")
 )
@@ -265,10 +264,6 @@ class AssignmentRepository:
     def unclaimed_for(self, worker_id: str) -> list[HeldAttempt]:
         """What was assigned to the worker and not yet claimed by it, oldest first."""
         return self._held(_UNCLAIMED, {"worker": worker_id})
-
-    def claimed_with(self, worker_id: str, claim_id: str) -> list[HeldAttempt]:
-        """What the worker took by this claim and still holds: the answer to a repeat."""
-        return self._held(_BY_CLAIM, {"worker": worker_id, "claim": claim_id})
 
     def mark_claimed(
         self, items: Iterable[HeldAttempt | tuple[str, int]], claim_id: str, now: datetime
