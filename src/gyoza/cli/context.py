@@ -107,10 +107,9 @@ class Context:
     @property
     def state_dir(self) -> Path:
         """The folder of the user's state: endpoint file, last run."""
-        import platformdirs
+        from gyoza.client.dev_endpoint import state_dir
 
-        given = self.environment.get("XDG_STATE_HOME")
-        return Path(given) / "gyoza" if given else platformdirs.user_state_path("gyoza")
+        return state_dir(self.environment)
 
     @property
     def data_dir(self) -> Path:
@@ -120,19 +119,8 @@ class Context:
         given = self.environment.get("XDG_DATA_HOME")
         return Path(given) / "gyoza" if given else platformdirs.user_data_path("gyoza")
 
-    def server_url(self) -> str:
-        """Return the server's address: option, environment, running `gyoza dev`, default."""
-        from gyoza.cli.endpoint import find_endpoint
-        from gyoza.client.settings import DEFAULT_URL, URL_VARIABLE
-
-        given = self.options.url or self.environment.get(URL_VARIABLE)
-        if given:
-            return given
-        endpoint = find_endpoint(self.state_dir)
-        return endpoint.url if endpoint else DEFAULT_URL
-
     def settings(self) -> ClientSettings:
-        """Return the client's settings.
+        """Return the client's settings: options, and for the rest what any client finds.
 
         Raises:
             CliError: The address or the timeout makes no sense.
@@ -143,7 +131,7 @@ class Context:
         timeout = DEFAULT_TIMEOUT_S if self.options.timeout is None else self.options.timeout
         try:
             return read_settings(
-                self.server_url(),
+                self.options.url,
                 timeout=min(timeout, DEFAULT_TIMEOUT_S),
                 environment=self.environment,
             )

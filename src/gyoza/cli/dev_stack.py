@@ -103,7 +103,8 @@ class Stack:
 
     def announce(self, engine: str) -> None:
         """Say where everything is."""
-        from gyoza.cli.endpoint import Endpoint, write_endpoint
+        from gyoza.cli.endpoint import write_endpoint
+        from gyoza.client.dev_endpoint import Endpoint
 
         endpoint = Endpoint(self.url, os.getpid(), str(self._folder))
         write_endpoint(self._context.state_dir, endpoint)

@@ -1,54 +1,31 @@
-"""How commands of one user find each other: the files of a running `gyoza dev` and the last run.
+"""How commands of one user find each other: what a running `gyoza dev` and the last run leave.
 
-Both are hints: unreadable or outdated ones count as absent, never as an error.
+Both are hints: unreadable or outdated ones count as absent, never as an error. Where a running
+`gyoza dev` is, `gyoza.client.dev_endpoint` reads for the client and for the command.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
-_ENDPOINT: Final = "endpoint.json"
+from gyoza.client.dev_endpoint import ENDPOINT_FILE, Endpoint, read_state
+
 _LAST_RUN: Final = "last_run.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A running `gyoza dev`.
-
-    Attributes:
-        url: Of its server.
-        pid: Of its supervisor.
-        data_dir: Where it keeps its data.
-    """
-
-    url: str
-    pid: int
-    data_dir: str
-
-
-def find_endpoint(state_dir: Path) -> Endpoint | None:
-    """Return the running `gyoza dev` of this user, if there is one."""
-    raw = _read(state_dir / _ENDPOINT)
-    try:
-        endpoint = Endpoint(str(raw["url"]), int(raw["pid"]), str(raw["data_dir"]))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return endpoint if _is_alive(endpoint.pid) else None
 
 
 def write_endpoint(state_dir: Path, endpoint: Endpoint) -> None:
     """Say where a `gyoza dev` can be reached."""
-    _write(state_dir / _ENDPOINT, asdict(endpoint))
+    _write(state_dir / ENDPOINT_FILE, asdict(endpoint))
 
 
 def remove_endpoint(state_dir: Path, pid: int) -> None:
     """Take back what this process said; another's word stays."""
-    if _read(state_dir / _ENDPOINT).get("pid") == pid:
-        (state_dir / _ENDPOINT).unlink(missing_ok=True)
+    if read_state(state_dir / ENDPOINT_FILE).get("pid") == pid:
+        (state_dir / ENDPOINT_FILE).unlink(missing_ok=True)
 
 
 def note_last_run(state_dir: Path, run_id: str, url: str) -> None:
@@ -61,28 +38,8 @@ def note_last_run(state_dir: Path, run_id: str, url: str) -> None:
 
 def find_last_run(state_dir: Path) -> str | None:
     """Return the id of the run submitted last by this user."""
-    run_id = _read(state_dir / _LAST_RUN).get("run_id")
+    run_id = read_state(state_dir / _LAST_RUN).get("run_id")
     return run_id if isinstance(run_id, str) else None
-
-
-def _is_alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(file.read_text("utf-8"))  # our own file, not from outside
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _write(file: Path, value: dict[str, Any]) -> None:

@@ -52,7 +52,8 @@ class AsyncGyozaClient:
     an Idempotency-Key, so these are among them. All methods raise `gyoza.client.errors.GyozaError`.
 
     Args:
-        base_url: The server; None takes `GYOZA_SERVER_URL`, or else `http://localhost:5555`.
+        base_url: The server; None takes `GYOZA_SERVER_URL`, else the address of this user's running
+            `gyoza dev`, else `http://localhost:5555`.
         api_key: None takes `GYOZA_API_KEY`, or else none.
         timeout: Seconds for connecting, and for each silence while an answer is awaited.
         settings: All of it at once, instead of the arguments before.

@@ -1,5 +1,7 @@
 """Where the server is and how the client talks to it: arguments over environment over defaults.
 
+A running `gyoza dev` stands between the environment and the default address.
+
 The environment is read here, once per client, and nowhere else in the package.
 """
 
@@ -11,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
+
+from gyoza.client.dev_endpoint import find_endpoint, state_dir
 
 DEFAULT_URL: Final = "http://localhost:5555"
 DEFAULT_TIMEOUT_S: Final = 30.0
@@ -83,7 +87,8 @@ def read_settings(
     """Put the settings together.
 
     Args:
-        base_url: None takes `GYOZA_SERVER_URL`, or else `http://localhost:5555`.
+        base_url: None takes `GYOZA_SERVER_URL`, else the address of this user's running `gyoza
+            dev`, else `http://localhost:5555`.
         api_key: None takes `GYOZA_API_KEY`, or else none.
         timeout: In seconds, more than 0.
         environment: None is the process's own.
@@ -95,10 +100,15 @@ def read_settings(
     if timeout <= 0:
         raise ValueError(f"timeout {timeout} is not positive; give seconds, such as 30.0")
     return ClientSettings(
-        base_url=_checked_url(base_url or known.get(URL_VARIABLE) or DEFAULT_URL),
+        base_url=_checked_url(base_url or known.get(URL_VARIABLE) or _url_of_dev(known)),
         api_key=api_key or known.get(KEY_VARIABLE) or None,
         timeout_s=timeout,
     )
+
+
+def _url_of_dev(environment: Mapping[str, str]) -> str:
+    running = find_endpoint(state_dir(environment))
+    return DEFAULT_URL if running is None else running.url
 
 
 def _checked_url(url: str) -> str:

@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gyoza.cli.endpoint import (
-    Endpoint,
-    find_endpoint,
-    find_last_run,
-    note_last_run,
-    remove_endpoint,
-    write_endpoint,
-)
+from gyoza.cli.endpoint import find_last_run, note_last_run, remove_endpoint, write_endpoint
+from gyoza.client.dev_endpoint import Endpoint, find_endpoint
 
 
 def an_endpoint(pid: int) -> Endpoint:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from gyoza.client.settings import Backoff, read_settings
@@ -7,10 +10,41 @@ from gyoza.client.settings import Backoff, read_settings
 ENVIRONMENT = {"GYOZA_SERVER_URL": "http://box:1", "GYOZA_API_KEY": "secret"}
 
 
-def test_an_argument_goes_before_the_environment_and_that_before_the_default() -> None:
+def test_an_argument_goes_before_the_environment_and_that_before_the_default(
+    tmp_path: Path,
+) -> None:
     assert read_settings("http://here:2", environment=ENVIRONMENT).base_url == "http://here:2"
     assert read_settings(environment=ENVIRONMENT).base_url == "http://box:1"
-    assert read_settings(environment={}).base_url == "http://localhost:5555"
+    assert read_settings(environment=nothing_runs(tmp_path)).base_url == "http://localhost:5555"
+
+
+def nothing_runs(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(tmp_path)}
+
+
+def test_a_running_dev_is_found_where_neither_argument_nor_environment_name_a_server(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "gyoza" / "endpoint.json"
+    file.parent.mkdir()
+    url = "http://127.0.0.1:5556"
+    file.write_text(f'{{"url": "{url}", "pid": {os.getpid()}, "data_dir": "/data"}}')
+    found = nothing_runs(tmp_path)
+
+    assert read_settings(environment=found).base_url == url
+    assert read_settings(environment={**found, **ENVIRONMENT}).base_url == "http://box:1"
+    assert read_settings("http://here:2", environment=found).base_url == "http://here:2"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"url": "http://x"}', '{"url": 1, "pid": 0}'])
+def test_an_endpoint_file_that_says_nothing_usable_counts_as_absent(
+    tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "gyoza" / "endpoint.json"
+    file.parent.mkdir()
+    file.write_text(content)
+
+    assert read_settings(environment=nothing_runs(tmp_path)).base_url == "http://localhost:5555"
 
 
 def test_the_key_comes_from_the_environment_unless_it_is_given() -> None:

@@ -23,7 +23,7 @@ _OLDEST: Final = (3, 11)
 
 def check_client(context: Context) -> list[Finding]:
     """Look at this installation and at what it finds on this machine."""
-    from gyoza.cli.endpoint import find_endpoint
+    from gyoza.client.dev_endpoint import find_endpoint
 
     running = find_endpoint(context.state_dir)
     return [

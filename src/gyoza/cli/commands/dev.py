@@ -18,8 +18,8 @@ from gyoza.cli.loading import context_of
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.cli.dev_stack import Stop
-    from gyoza.cli.endpoint import Endpoint
     from gyoza.cli.watching.watch import Watch
+    from gyoza.client.dev_endpoint import Endpoint
     from gyoza.project.engine_build import Engine
 
 _Serving = tuple[str, Callable[[], None]]
@@ -118,7 +118,7 @@ def _own_stack(
 @contextmanager
 def _stack_of(running: Endpoint, context: Context) -> Generator[_Serving]:
     """Use what another process started; its end is not ours to bring about."""
-    from gyoza.cli.endpoint import find_endpoint
+    from gyoza.client.dev_endpoint import find_endpoint
 
     def require_running() -> None:
         if find_endpoint(context.state_dir) != running:
@@ -190,7 +190,7 @@ def _watch(
 
 
 def _running(folder: Path, context: Context) -> Endpoint | None:
-    from gyoza.cli.endpoint import find_endpoint
+    from gyoza.client.dev_endpoint import find_endpoint
 
     running = find_endpoint(context.state_dir)
     return running if running is not None and running.data_dir == str(folder) else None
