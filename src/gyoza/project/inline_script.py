@@ -51,6 +51,11 @@ class InlineScript:
         return self.line
 
 
+def has_block(text: str) -> bool:
+    """Whether a text has a block that says what a script needs."""
+    return any(found["type"] == _KIND for found in _BLOCK.finditer(text))
+
+
 def read_inline_script(file: Path, text: str) -> InlineScript:
     """Read the block of a script.
 

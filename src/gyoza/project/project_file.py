@@ -26,7 +26,7 @@ from gyoza.project.build_settings import BuildSettings
 from gyoza.project.errors import Problem, ProjectError
 from gyoza.project.field_readers import op_id
 from gyoza.project.file_fields import PROJECT, SCRIPT
-from gyoza.project.inline_script import read_inline_script
+from gyoza.project.inline_script import has_block, read_inline_script
 from gyoza.project.yaml_lines import Lines, parse
 
 FILE_NAME: Final = "gyoza.yml"
@@ -130,8 +130,23 @@ def find_project_file(path: Path) -> Path:
     for name in (FILE_NAME, *_OTHER_NAMES):
         if (path / name).is_file():
             return path / name
-    what = "no such file or folder" if not path.exists() else f"no {FILE_NAME} in this folder"
+    what = _no_project(path) if path.exists() else "no such file or folder"
     raise ProjectError(path, [Problem(0, (), what)])
+
+
+def _no_project(folder: Path) -> str:
+    what = f"no {FILE_NAME} in this folder"
+    scripts = [str(file) for file in sorted(folder.glob(f"*{SCRIPT_SUFFIX}")) if _is_script(file)]
+    if not scripts:
+        return f"{what}; `gyoza init` writes a project"
+    return f"{what}; a project of one file goes by the file's name: {' or '.join(scripts)}"
+
+
+def _is_script(file: Path) -> bool:
+    try:
+        return has_block(_text_of(file))
+    except (OSError, ProjectError):
+        return False
 
 
 def read_project(path: Path) -> Project:

@@ -6,6 +6,7 @@ import pytest
 
 from gyoza.models import Constraints, Execution, InputSpec, OutputSpec, RetryPolicy, Timeouts
 from gyoza.project import Project, ProjectError, read_project
+from gyoza.project.project_file import find_project_file
 
 FULL = """\
 id: wordcount
@@ -135,6 +136,16 @@ def test_a_folder_without_a_project_file_is_told_so(tmp_path: Path) -> None:
         read_project(tmp_path)
     with pytest.raises(ProjectError, match="no such file or folder"):
         read_project(tmp_path / "absent")
+
+
+def test_a_folder_of_one_file_projects_is_answered_with_their_names(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("x = 1\n")
+    (tmp_path / "greet.py").write_text("# /// script\n# dependencies = []\n# ///\n")
+
+    with pytest.raises(ProjectError) as refused:
+        find_project_file(tmp_path)
+
+    assert str(refused.value).endswith(f"the file's name: {tmp_path / 'greet.py'}")
 
 
 def test_the_file_can_be_named_itself(tmp_path: Path) -> None:
