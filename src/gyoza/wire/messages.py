@@ -248,7 +248,11 @@ class Capacity(Message):
 
 
 class ContainerReport(Message):
-    """A gyoza container found on the host when the worker starts."""
+    """A gyoza container found on the host when the worker starts.
+
+    Attributes:
+        cpu: What was granted to it, by its labels, as are the next three; 0 when they do not say.
+    """
 
     name: str
     run_id: str
@@ -256,6 +260,10 @@ class ContainerReport(Message):
     fence: int
     state: Literal["created", "running", "exited"]
     exit_code: int | None = None
+    cpu: int = 0
+    ram_mb: int = 0
+    vram_mb: int = 0
+    gpu_uuid: str | None = None
 
 
 class Register(Message):

@@ -327,15 +327,16 @@ class Agent:
             session_id=self._session_id,
             held=[
                 *(execution.held for execution, _ in self._running.values()),
-                # What is unwanted takes its room until it is gone.
-                *(Held(run_id=run_id, fence=fence) for run_id, fence in self._unwanted_keys()),
+                # What is unwanted, or of nobody yet, takes its room until it is gone.
+                *(Held(run_id=run_id, fence=fence) for run_id, fence in self._others_keys()),
             ],
             gpus=self._gpus,
             problem=self._services.health.problem,
         )
 
-    def _unwanted_keys(self) -> list[Key]:
-        return [key for each in self._unwanted if (key := key_of(each)) not in self._running]
+    def _others_keys(self) -> list[Key]:
+        others = (key_of(each) for each in (*self._unwanted, *self._limbo))
+        return [key for key in dict.fromkeys(others) if key not in self._running]
 
     def _take_heartbeat(self, answer: HeartbeatAnswer) -> None:
         self._interval_s = answer.interval_s or self._interval_s

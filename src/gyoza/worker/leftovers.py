@@ -42,6 +42,10 @@ def inventory(containers: Iterable[ManagedContainer]) -> list[ContainerReport]:
             fence=number_of(each, "fence"),
             state=_state(each.state),
             exit_code=each.state.exit_code,
+            cpu=number_of(each, "cpu"),
+            ram_mb=number_of(each, "ram_mb"),
+            vram_mb=number_of(each, "vram_mb"),
+            gpu_uuid=each.labels.get(f"{LABEL}gpu"),
         )
         for each in containers
     ]

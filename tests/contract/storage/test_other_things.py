@@ -16,6 +16,7 @@ from gyoza.server.storage.records import (
     LogPiece,
     LogStream,
     Pulse,
+    Reservation,
     StoredLog,
     WorkerRecord,
 )
@@ -193,16 +194,39 @@ class TestThePulse:
             assert again.read_now(lambda uow: uow.pulse.find()) == last
 
 
+def strangers(*names: str) -> dict[str, Reservation]:
+    return {name: Reservation(f"run_{name}", 3, "wrk_1", 2, 512, 800, "GPU-1") for name in names}
+
+
 class TestLimbo:
+    def test_what_it_takes_is_reserved_until_it_is_freed(self, store: Store) -> None:
+        store.write_now(
+            lambda uow: uow.workers.in_limbo("wrk_1", strangers("a"), forget_others=True)
+        )
+
+        (taken,) = store.read_now(lambda uow: uow.assignments.reserved_on("wrk_1"))
+        everywhere = store.read_now(lambda uow: uow.assignments.reserved_by_worker())
+        store.write_now(lambda uow: uow.assignments.free_unknown([("run_a", 3)]))
+        left = store.read_now(lambda uow: uow.assignments.reserved_on("wrk_1"))
+
+        assert (taken.run_id, taken.fence, taken.cpu, taken.ram_mb) == ("run_a", 3, 2, 512)
+        assert (taken.vram_mb, taken.gpu_uuid) == (800, "GPU-1")
+        assert taken.holder is not None
+        assert taken.holder.current is False
+        assert everywhere == {"wrk_1": [taken]}
+        assert left == []
+
     def test_a_container_nobody_knows_is_remembered_since_it_was_first_named(
         self, store: Store, clock: ManualClock
     ) -> None:
         first = clock.now()
-        store.write_now(lambda uow: uow.workers.in_limbo("wrk_1", ["a"], forget_others=True))
+        store.write_now(
+            lambda uow: uow.workers.in_limbo("wrk_1", strangers("a"), forget_others=True)
+        )
         clock.advance(60)
 
         found = store.write_now(
-            lambda uow: uow.workers.in_limbo("wrk_1", ["a", "b"], forget_others=True)
+            lambda uow: uow.workers.in_limbo("wrk_1", strangers("a", "b"), forget_others=True)
         )
 
         assert found == {"a": first, "b": clock.now()}
@@ -213,15 +237,17 @@ class TestLimbo:
         first = clock.now()
         for worker_id in ("wrk_1", "wrk_2"):
             store.write_now(
-                lambda uow, each=worker_id: uow.workers.in_limbo(each, ["a"], forget_others=True)
+                lambda uow, each=worker_id: uow.workers.in_limbo(
+                    each, strangers("a"), forget_others=True
+                )
             )
         clock.advance(60)
-        store.write_now(lambda uow: uow.workers.in_limbo("wrk_2", [], forget_others=False))
-        store.write_now(lambda uow: uow.workers.in_limbo("wrk_1", [], forget_others=True))
+        store.write_now(lambda uow: uow.workers.in_limbo("wrk_2", {}, forget_others=False))
+        store.write_now(lambda uow: uow.workers.in_limbo("wrk_1", {}, forget_others=True))
 
         def since(worker_id: str) -> datetime:
             return store.write_now(
-                lambda uow: uow.workers.in_limbo(worker_id, ["a"], forget_others=True)
+                lambda uow: uow.workers.in_limbo(worker_id, strangers("a"), forget_others=True)
             )["a"]
 
         assert (since("wrk_1"), since("wrk_2")) == (clock.now(), first)

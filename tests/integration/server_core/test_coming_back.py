@@ -493,3 +493,64 @@ def test_a_removed_worker_that_comes_back_stops_what_was_taken_from_it(world: Wo
 
     assert verdicts(answer) == ["STOP"]
     assert world.do(lambda uow: runs.get_run(uow, run.id)).state is OpRunState.PENDING
+
+
+# --- room of what nobody knows -----------------------------------------------------------------
+
+
+def a_large_stranger(**given: Any) -> ContainerReport:
+    neutral: dict[str, Any] = {"name": "gyoza-x", "run_id": "run_x", "attempt": 1, "fence": 7}
+    return ContainerReport(**{**neutral, "state": "running", **given})
+
+
+def test_what_a_container_in_limbo_takes_is_given_to_nobody_else(world: World) -> None:
+    worker = world.worker()
+    run = world.submit(constraints={"cpu": 3})
+
+    answer = worker.register(session="s2", containers=[a_large_stranger(cpu=2, ram_mb=512)])
+    full = world.dispatch()
+    worker.heartbeat(named=[("run_x", 7)])
+    still_full = world.dispatch()
+    worker.heartbeat()
+
+    assert verdicts(answer) == ["LIMBO"]
+    assert (full, still_full) == ([], [])
+    assert world.dispatch() == [run.id]
+
+
+def test_a_container_in_limbo_is_stopped_in_time_and_keeps_its_room_until_it_is_gone(
+    world: World,
+) -> None:
+    worker = world.worker()
+    run = world.submit(constraints={"cpu": 3})
+    found = [a_large_stranger(cpu=2, ram_mb=512)]
+    worker.register(session="s2", containers=found)
+    for _ in range(10):
+        world.clock.advance(60)
+        worker.heartbeat(named=[("run_x", 7)])
+        answer = worker.register(session="s2", containers=found)
+    full = world.dispatch()
+    worker.heartbeat()
+
+    assert verdicts(answer) == ["STOP"]
+    assert full == []
+    assert world.dispatch() == [run.id]
+
+
+def test_the_gpu_of_a_container_in_limbo_is_taken(world: World) -> None:
+    gpus = [Gpu(uuid="GPU-1", vram_mb=1000)]
+    worker = world.worker(gpus=gpus)
+    world.submit(constraints={"vram_mb": 800})
+
+    stranger = a_large_stranger(cpu=1, ram_mb=100, vram_mb=800, gpu_uuid="GPU-1")
+    worker.register(session="s2", containers=[stranger], gpus=gpus)
+
+    assert world.dispatch() == []
+
+
+def test_a_removed_worker_takes_what_was_in_limbo_along(world: World) -> None:
+    worker = world.worker()
+    worker.register(session="s2", containers=[a_large_stranger(cpu=2)])
+    world.do(lambda uow: workers.remove_worker(uow, worker.id, world.outside))
+
+    assert world.reserved_on(worker.id) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -174,10 +174,14 @@ class Worker:
         problem: str = "",
         gpus: list[Gpu] | None = None,
         leaving: bool = False,
+        named: Sequence[tuple[str, int]] = (),
     ) -> HeartbeatAnswer:
         command = Heartbeat(
             session_id=self.session,
-            held=[Held(run_id=each.run_id, fence=each.fence) for each in held],
+            held=[
+                *(Held(run_id=each.run_id, fence=each.fence) for each in held),
+                *(Held(run_id=run_id, fence=fence) for run_id, fence in named),
+            ],
             problem=problem,
             gpus=gpus or [],
             leaving=leaving,

@@ -346,13 +346,19 @@ pulse: Final = Table(
     CheckConstraint("singleton = 1", name="singleton"),
 )
 
-# Containers on workers' machines whose runs this database does not know.
+# Containers on workers' machines whose runs this database does not know, and what they take.
 limbo: Final = Table(
     "limbo",
     metadata,
     Column("worker_id", ID, nullable=False),
     Column("name", String, nullable=False),
     Column("since_us", BigInteger, nullable=False),
+    Column("run_id", String, nullable=False, server_default=text("''")),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
+    Column("cpu", BigInteger, nullable=False, server_default=text("0")),
+    Column("ram_mb", BigInteger, nullable=False, server_default=text("0")),
+    Column("vram_mb", BigInteger, nullable=False, server_default=text("0")),
+    Column("gpu_uuid", String),
     PrimaryKeyConstraint("worker_id", "name"),
 )
 

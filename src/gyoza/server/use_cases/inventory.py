@@ -7,12 +7,12 @@ here or stopped there. Why: docs/decisions/0012-a-restarted-worker-keeps-its-con
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final, TypeAlias
 
 from gyoza.models import EventType, OpRun, OpRunState
-from gyoza.server.storage.records import HeldAttempt
+from gyoza.server.storage.records import HeldAttempt, Reservation
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.assignments import assignments_of
 from gyoza.server.use_cases.attempts import give_back, let_go, lose_attempt
@@ -67,7 +67,11 @@ class _Unwanted:
     ) -> None:
         run_ids = {each.run_id for each in command.containers}
         self._runs = {run.id: run for run in uow.runs.get_many(run_ids)}
-        strangers = [each.name for each in command.containers if self._is_unknown(each)]
+        strangers = {
+            each.name: _room_of(each, command.worker_id)
+            for each in command.containers
+            if self._is_unknown(each)
+        }
         since = uow.workers.in_limbo(command.worker_id, strangers, forget_others=is_new)
         self._unknown_for = {name: uow.now() - moment for name, moment in since.items()}
         self._patience = timedelta(seconds=outside.settings.limbo_s)
@@ -146,12 +150,28 @@ def _free_what_is_gone(
     """
     unclaimed = {_key(each) for each in uow.assignments.unclaimed_for(command.worker_id)}
     there = {_of(each) for each in command.containers if not rebooted}
-    uow.assignments.free_many(
-        [
-            (each.run_id, each.fence)
-            for each in uow.assignments.reserved_on(command.worker_id)
-            if (each.run_id, each.fence) not in unclaimed | there | kept
-        ]
+    stay = unclaimed | there | kept
+    reserved = uow.assignments.reserved_on(command.worker_id)
+    free_room(uow, [each for each in reserved if (each.run_id, each.fence) not in stay])
+
+
+def free_room(uow: UnitOfWork, reserved: Sequence[Reservation]) -> None:
+    """Give back what containers took that are gone, whether or not their runs are known here."""
+    if reserved:
+        taken = [(each.run_id, each.fence) for each in reserved]
+        uow.assignments.free_many(taken)
+        uow.assignments.free_unknown(taken)
+
+
+def _room_of(container: ContainerReport, worker_id: str) -> Reservation:
+    return Reservation(
+        container.run_id,
+        container.fence,
+        worker_id,
+        container.cpu,
+        container.ram_mb,
+        container.vram_mb,
+        container.gpu_uuid,
     )
 
 

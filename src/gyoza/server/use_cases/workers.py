@@ -17,6 +17,7 @@ from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import sessions
 from gyoza.server.use_cases.assignments import assignments_of, cancel_order
 from gyoza.server.use_cases.attempts import STOPPING, give_back, let_go, lose_attempt
+from gyoza.server.use_cases.inventory import free_room
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.patience import suspension
@@ -160,8 +161,7 @@ def remove_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> None:
     for run in uow.runs.get_many(held):
         lose_attempt(uow, run, f"worker {worker.id} was removed while it was lost", outside)
         let_go(uow, run.id, held[run.id].fence)
-    for each in uow.assignments.reserved_on(worker.id):
-        uow.assignments.free(each.run_id, each.fence)
+    free_room(uow, uow.assignments.reserved_on(worker.id))
     uow.workers.remove(worker.id)
 
 
@@ -208,9 +208,8 @@ def _free_what_is_gone(
 ) -> None:
     """Free what lost attempts reserved, once their worker does not name them any more."""
     alive = {(each.run_id, each.fence) for each in held} | named
-    for each in uow.assignments.reserved_on(worker_id):
-        if (each.run_id, each.fence) not in alive:
-            uow.assignments.free(each.run_id, each.fence)
+    reserved = uow.assignments.reserved_on(worker_id)
+    free_room(uow, [each for each in reserved if (each.run_id, each.fence) not in alive])
 
 
 def _may_take_more(

@@ -10,8 +10,16 @@ from gyoza.worker.execution.services import Services
 LABEL: Final = "org.gyoza."
 
 
+def room_labels(context: ExecutionContext) -> dict[str, str]:
+    """What the container was granted, for a server that has forgotten it."""
+    granted, gpu_uuid = context.assignment.granted, context.assignment.gpu_uuid
+    named = {name: str(granted.get(name, 0)) for name in ("cpu", "ram_mb", "vram_mb")}
+    named |= {"gpu": gpu_uuid} if gpu_uuid else {}
+    return {f"{LABEL}{name}": value for name, value in named.items()}
+
+
 def labels(context: ExecutionContext, services: Services) -> dict[str, str]:
-    """All labels of an attempt's container."""
+    """What tells an attempt's container from every other."""
     assignment, identity = context.assignment, services.identity
     named = {
         "managed": "1",

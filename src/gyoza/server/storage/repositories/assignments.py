@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, and_, bindparam, func, insert, select, text, tuple_, update
+from sqlalchemy import (
+    RowMapping,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from gyoza.models import OpRunState
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.records import CancelIntent, HeldAttempt, Holder, Opening, Reservation
-from gyoza.server.storage.schema import HELD, op_attempts, op_runs, reservations
+from gyoza.server.storage.schema import HELD, limbo, op_attempts, op_runs, reservations
 from gyoza.server.storage.statements import ManyRows, given
 from gyoza.server.storage.transaction import Transaction
 
@@ -136,6 +151,32 @@ UNFREED: Final = (
     .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
     .where(text("freed_us IS NULL"))
 )
+# Of runs that nobody here knows, of nobody, and of no present attempt; in the same order.
+IN_LIMBO: Final = select(
+    limbo.c.run_id,
+    limbo.c.fence,
+    limbo.c.worker_id,
+    limbo.c.cpu,
+    limbo.c.ram_mb,
+    limbo.c.vram_mb,
+    limbo.c.gpu_uuid,
+    null(),
+    null(),
+    literal(0),
+    null(),
+    null(),
+    literal(""),
+    false(),
+    false(),
+    false(),
+    limbo.c.since_us,
+).where(or_(limbo.c.cpu > 0, limbo.c.ram_mb > 0, limbo.c.vram_mb > 0))
+_IN_LIMBO_ON: Final = IN_LIMBO.where(limbo.c.worker_id == bindparam("worker"))
+_FREE_LIMBO: Final = ManyRows(
+    update(limbo)
+    .where(limbo.c.run_id == given("run"), limbo.c.fence == given("of_fence"))
+    .values(cpu=0, ram_mb=0, vram_mb=0)
+)
 UNFREED_ON: Final = UNFREED.where(reservations.c.worker_id == bindparam("worker"))
 
 
@@ -180,18 +221,29 @@ class AssignmentRepository:
         )
         self._transaction.wake("dispatch")
 
+    def free_unknown(self, assignments: Sequence[tuple[str, int]]) -> None:
+        """Let go of what containers in limbo took, by run id and fence, and wake `dispatch`."""
+        rows = [{"run": run_id, "of_fence": fence} for run_id, fence in assignments]
+        _FREE_LIMBO.execute(self._connection, rows)
+        self._transaction.wake("dispatch")
+
     def reserved_by_worker(self) -> dict[str, list[Reservation]]:
-        """Everything that is not freed, by worker id; workers without any are absent."""
+        """Everything that is not freed, by worker id; workers without any are absent.
+
+        What containers in limbo take is as taken as any reservation; so in `reserved_on`.
+        """
         found: dict[str, list[Reservation]] = {}
-        for row in self._connection.execute(UNFREED):
+        rows = (self._connection.execute(each) for each in (UNFREED, IN_LIMBO))
+        for row in chain.from_iterable(rows):
             reserved = _reservation(row)
             found.setdefault(reserved.worker_id, []).append(reserved)
         return found
 
     def reserved_on(self, worker_id: str) -> list[Reservation]:
         """What is not freed on one worker."""
-        rows = self._connection.execute(UNFREED_ON, {"worker": worker_id})
-        return [_reservation(row) for row in rows]
+        given = {"worker": worker_id}
+        rows = (self._connection.execute(each, given) for each in (UNFREED_ON, _IN_LIMBO_ON))
+        return [_reservation(row) for row in chain.from_iterable(rows)]
 
     # --- holding -------------------------------------------------------------------------------
 

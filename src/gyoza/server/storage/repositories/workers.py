@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 
 from gyoza.server.storage.dialects import upsert
 from gyoza.server.storage.instants import from_us, to_us
-from gyoza.server.storage.records import WorkerRecord
+from gyoza.server.storage.records import Reservation, WorkerRecord
 from gyoza.server.storage.repositories.run_rows import from_text, to_text
 from gyoza.server.storage.schema import limbo, workers
 from gyoza.server.storage.transaction import Transaction
@@ -89,27 +89,27 @@ class WorkerRepository:
         self._connection.execute(statement)
 
     def in_limbo(
-        self, worker_id: str, names: Collection[str], *, forget_others: bool
+        self, worker_id: str, strangers: Mapping[str, Reservation], *, forget_others: bool
     ) -> dict[str, datetime]:
-        """Remember containers of runs that nobody here knows.
+        """Remember containers of runs that nobody here knows, with what they take.
 
         Args:
             worker_id: On whose machine they are.
-            names: The containers.
+            strangers: What each takes, by the container's name; told of again it is as before.
             forget_others: Whether these are all there are, so that others of the worker are gone.
 
         Returns:
             Since when each has been known to be there.
         """
-        mine = limbo.c.worker_id == worker_id
+        mine, names = limbo.c.worker_id == worker_id, list(strangers)
         if forget_others:
             self._connection.execute(delete(limbo).where(mine, limbo.c.name.not_in(names)))
         query = select(limbo.c.name, limbo.c.since_us).where(mine, limbo.c.name.in_(names))
         since = {row.name: from_us(row.since_us) for row in self._connection.execute(query)}
         now = self._transaction.now()
-        new = [name for name in dict.fromkeys(names) if name not in since]
+        new = [name for name in names if name not in since]
         if new:
-            rows = [{"worker_id": worker_id, "name": name, "since_us": to_us(now)} for name in new]
+            rows = [_stranger(worker_id, name, strangers[name], to_us(now)) for name in new]
             self._connection.execute(insert(limbo), rows)
         return {**since, **dict.fromkeys(new, now)}
 
@@ -120,6 +120,20 @@ class WorkerRepository:
         """
         statement = select(workers.c.id).where(workers.c.id == worker_id).with_for_update()
         self._connection.execute(statement).first()
+
+
+def _stranger(worker_id: str, name: str, takes: Reservation, since_us: int) -> dict[str, Any]:
+    return {
+        "worker_id": worker_id,
+        "name": name,
+        "since_us": since_us,
+        "run_id": takes.run_id,
+        "fence": takes.fence,
+        "cpu": takes.cpu,
+        "ram_mb": takes.ram_mb,
+        "vram_mb": takes.vram_mb,
+        "gpu_uuid": takes.gpu_uuid,
+    }
 
 
 def _row(worker: WorkerRecord) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from gyoza.op import protocol
 from gyoza.worker.execution.context import ExecutionContext
 from gyoza.worker.execution.dev_sources import source_mounts
 from gyoza.worker.execution.failures import StageFailure
-from gyoza.worker.execution.labels import labels
+from gyoza.worker.execution.labels import labels, room_labels
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import CONTAINER_PREFIX, WorkFolder
 from gyoza.worker.runtime.interface import (
@@ -124,7 +124,7 @@ class StartContainer:
             image=context.image,
             command=settings.command,
             env=dict(context.env_vars),
-            labels=labels(context, self._services),
+            labels=labels(context, self._services) | room_labels(context),
             mounts=tuple(context.volumes),
             user=f"{self._services.container_uid}:{self._services.container_gid}",
             memory_mb=ram_mb,
