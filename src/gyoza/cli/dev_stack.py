@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError
+from gyoza.cli.supervision import Restarts, start_child
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
@@ -74,6 +75,9 @@ class Stack:
         self._context = context
         self._children: list[Child] = []
         self._worker: WorkerView | None = None
+        self._restarts = Restarts()
+        self._worker_since_s = 0.0
+        self._again_at_s: float | None = None
         self.url = ""
 
     def start(self, stop: Stop) -> None:
@@ -83,9 +87,7 @@ class Stack:
             CliError: There is no port, or a part ended by itself.
         """
         from gyoza.cli.ports import DEFAULT_HOST, next_free
-        from gyoza.cli.tags import parse_tags
 
-        tags = parse_tags(self._worker_tags)
         port = next_free(DEFAULT_HOST, self._port)
         if port != self._port:
             self._context.output.hint(f"port {self._port} is taken; using {port}")
@@ -93,12 +95,13 @@ class Stack:
         for name in ("server", "worker", "logs"):
             (self._folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         data_dir = str(self._folder / "server")
-        self._add("server", ["--host", DEFAULT_HOST, "--port", str(port), "--data-dir", data_dir])
+        server = ["--host", DEFAULT_HOST, "--port", str(port), "--data-dir", data_dir]
+        worker = self._worker_arguments()
+        self._children.append(self._started("server", server))
         with self._client() as client:
             self._until(stop, lambda: _ready(client))
-            state_dir = str(self._folder / "worker")
-            words = [word for item in tags.items() for word in ("--tag", "=".join(item))]
-            self._add("worker", ["--url", self.url, "--state-dir", state_dir, *words])
+            self._children.append(self._started("worker", worker))
+            self._worker_since_s = self._context.monotonic()
             self._worker = self._until(stop, lambda: _registered(client))
 
     def announce(self, engine: str) -> None:
@@ -123,16 +126,32 @@ class Stack:
             ]
         )
 
-    def require_running(self) -> None:
-        """Make sure that both parts still run.
+    def keep_running(self) -> None:
+        """Start the worker again if it ended; to be called often.
 
         Raises:
-            CliError: One ended by itself.
+            CliError: The server ended, or the worker does so again and again.
         """
-        for child in self._children:
-            code = child.process.poll()
-            if code is not None:
-                raise _ended(child, f"ended by itself (exit code {code})")
+        server, worker = self._children
+        _require_running(server)
+        if worker.is_running:
+            return
+        if self._again_at_s is None:
+            self._again_at_s = self._context.monotonic() + self._pause_s(worker)
+        elif self._context.monotonic() >= self._again_at_s:
+            self._again_at_s = None
+            self._children[1] = self._started("worker", self._worker_arguments())
+            self._worker_since_s = self._context.monotonic()
+            self._context.output.hint("the worker is started again")
+
+    def _pause_s(self, worker: Child) -> float:
+        how = worker.how_it_ended()
+        pause_s = self._restarts.pause_s(self._context.monotonic() - self._worker_since_s)
+        if pause_s is None:
+            raise _ended(worker, f"{how}, as it did {self._restarts.quick_deaths - 1} times before")
+        again = f"it is started again in {pause_s:g} s"
+        self._context.output.hint(f"the worker {how}; {again}. Its output: {worker.log_file}")
+        return pause_s
 
     def end(self, stop: Stop) -> None:
         """End the worker, which gives back what it holds, then the server."""
@@ -149,16 +168,22 @@ class Stack:
         while child.is_running and not stop.is_hurried and self._context.monotonic() < deadline:
             self._context.sleep(TICK_S)
 
-    def _add(self, name: str, arguments: list[str]) -> None:
-        from gyoza.cli.supervision import start_child
+    def _worker_arguments(self) -> list[str]:
+        from gyoza.cli.tags import parse_tags
 
+        state_dir = str(self._folder / "worker")
+        tags = parse_tags(self._worker_tags).items()
+        words = [word for item in tags for word in ("--tag", "=".join(item))]
+        return ["--url", self.url, "--state-dir", state_dir, *words]
+
+    def _started(self, name: str, arguments: list[str]) -> Child:
         log_file = self._folder / "logs" / f"{name}.log"
         # Of the worker alone; the server reads no such variable.
         environment = {
             **self._context.environment,
             "GYOZA_WORKER_DEV_SOURCES": str(sources_folder(self._folder)),
         }
-        self._children.append(start_child(name, [name, "start", *arguments], environment, log_file))
+        return start_child(name, [name, "start", *arguments], environment, log_file)
 
     def _client(self) -> GyozaClient:
         from gyoza.client import Backoff, ClientSettings, GyozaClient
@@ -171,7 +196,8 @@ class Stack:
     def _until(self, stop: Stop, look: Callable[[], T | None]) -> T | None:
         deadline = self._context.monotonic() + _READY_WITHIN_S
         while not stop.asked:
-            self.require_running()
+            for child in self._children:
+                _require_running(child)
             found = look()
             if found is not None:
                 return found
@@ -184,6 +210,11 @@ class Stack:
 def sources_folder(folder: Path) -> Path:
     """Return where the sources of watched projects are, below a data folder."""
     return folder / "sources"
+
+
+def _require_running(child: Child) -> None:
+    if not child.is_running:
+        raise _ended(child, child.how_it_ended())
 
 
 def _ended(child: Child, what: str) -> CliError:

@@ -1,4 +1,4 @@
-"""Child processes that die with their parent, and whose last words are kept.
+"""Child processes that die with their parent, whose last words are kept, and when to try again.
 
 Used by `gyoza dev` only. Each child is a session of its own, so that Ctrl-C at the terminal reaches
 the supervisor alone, which ends them in order; the kernel ends them when it is killed itself.
@@ -18,6 +18,31 @@ from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 _LAST_BYTES: Final = 16 * 1024
+STEADY_AFTER_S: Final = 30.0
+QUICK_DEATHS: Final = 5
+_FIRST_PAUSE_S: Final = 0.5
+
+
+@dataclass(slots=True)
+class Restarts:
+    """When a part that ended is started again; values in, values out.
+
+    Attributes:
+        quick_deaths: How often in a row it ended before it had run for `STEADY_AFTER_S`.
+    """
+
+    quick_deaths: int = 0
+
+    def pause_s(self, lived_s: float) -> float | None:
+        """Take an end, and return the seconds to wait; None when it is hopeless.
+
+        Args:
+            lived_s: For how long it had run.
+        """
+        self.quick_deaths = self.quick_deaths + 1 if lived_s < STEADY_AFTER_S else 0
+        if self.quick_deaths >= QUICK_DEATHS:
+            return None
+        return _FIRST_PAUSE_S * 2**self.quick_deaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,16 @@ class Child:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self.process.poll() is None
+
+    def how_it_ended(self) -> str:
+        """Return the end of a sentence about it; "" while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return ""
+        if code >= 0:
+            return f"ended by itself (exit code {code})"
+        names = {each.value: each.name for each in signal.Signals}
+        return f"was ended by {names.get(-code, f'signal {-code}')}"
 
     def last_lines(self, count: int = 10) -> list[str]:
         """Return the end of its output."""

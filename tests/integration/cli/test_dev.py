@@ -6,13 +6,16 @@ import json
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from gyoza.cli.supervision import QUICK_DEATHS
 from gyoza.client import GyozaClient
+from gyoza.wire.messages import WorkerView
 from tests.stories.stage import GYOZA, own_environment
 from tests.support.stack import free_port
 
@@ -40,6 +43,25 @@ class Dev:
     def children(self) -> dict[str, psutil.Process]:
         found = psutil.Process(self.process.pid).children()
         return {child.cmdline()[3]: child for child in found}
+
+    def until(self, words: str) -> list[str]:
+        """Read what it says to people up to the line with these words."""
+        assert self.process.stderr is not None
+        said: list[str] = []
+        for line in self.process.stderr:
+            said.append(line)
+            if words in line:
+                return said
+        raise AssertionError("".join(said))
+
+    def ready_again(self, client: GyozaClient, registered_at: str) -> WorkerView:
+        """Wait for the only worker to have registered anew."""
+        for _ in range(300):
+            (worker,) = client.list_workers()
+            if worker.state == "READY" and worker.registered_at != registered_at:
+                return worker
+            threading.Event().wait(0.1)
+        raise AssertionError("the worker did not come back within 30 s")
 
     def end(self) -> tuple[int, str]:
         _, err = self.process.communicate(timeout=40)
@@ -80,15 +102,47 @@ def test_killed_outright_it_takes_its_children_along(dev: Dev) -> None:
     assert alive == []
 
 
-def test_a_child_that_dies_ends_it_with_the_childs_last_lines(dev: Dev) -> None:
+def test_a_server_that_dies_ends_it_with_the_servers_last_lines(dev: Dev) -> None:
     dev.announced()
 
     dev.children()["server"].kill()
 
     code, err = dev.end()
     assert code == 1
-    assert "error: the server ended by itself (exit code -9)" in err
+    assert "error: the server was ended by SIGKILL" in err
     assert '"event": "ready"' in err
+
+
+def test_a_worker_that_is_killed_is_started_again_and_is_the_same_worker(dev: Dev) -> None:
+    url = dev.announced()["url"]
+    first = dev.children()["worker"]
+    with GyozaClient(url) as client:
+        (before,) = client.list_workers()
+
+        first.kill()
+
+        said = dev.until("the worker is started again")
+        again = dev.children()["worker"]
+        after = dev.ready_again(client, before.registered_at)
+    dev.process.send_signal(signal.SIGINT)
+    assert any("the worker was ended by SIGKILL; it is started again in " in line for line in said)
+    assert again.pid != first.pid
+    assert after.id == before.id
+    assert dev.end()[0] == 0
+
+
+def test_a_worker_that_dies_again_and_again_is_given_up_with_its_last_lines(dev: Dev) -> None:
+    dev.announced()
+    for _ in range(QUICK_DEATHS - 1):
+        dev.children()["worker"].kill()
+        dev.until("the worker is started again")
+
+    dev.children()["worker"].kill()
+
+    code, err = dev.end()
+    assert code == 1
+    assert "error: the worker was ended by SIGKILL, as it did 4 times before" in err
+    assert "logs/worker.log" in err
 
 
 def test_a_taken_port_is_passed_over_and_said(tmp_path: Path) -> None:

@@ -67,11 +67,11 @@ def command(
 
 
 def run(options: Options, context: Context) -> ExitCode:
-    """Keep it all running until Ctrl-C, or until a part of it ends by itself.
+    """Keep it all running until Ctrl-C, or until a part of it ends for good.
 
     Raises:
         CliError: No engine, no port, no such project, another `gyoza dev` on the same data and
-            nothing to watch, or a part that ended.
+            nothing to watch, or a part that ended for good.
     """
     from gyoza.cli.dev_stack import Stop
 
@@ -91,9 +91,9 @@ def run(options: Options, context: Context) -> ExitCode:
             serving = _own_stack(options, folder, about_engine, stop, context)
         else:
             serving = _stack_of(running, context)
-        with serving as (url, require_running):
+        with serving as (url, keep_running):
             watches = [] if builder is None else _watches(options, folder, url, builder, context)
-            _watch(watches, stop, require_running, context)
+            _watch(watches, stop, keep_running, context)
     return ExitCode.OK
 
 
@@ -109,7 +109,7 @@ def _own_stack(
         stack.start(stop)
         if not stop.asked:
             stack.announce(about_engine)
-        yield stack.url, stack.require_running
+        yield stack.url, stack.keep_running
     finally:
         remove_endpoint(context.state_dir, os.getpid())
         stack.end(stop)
@@ -120,7 +120,7 @@ def _stack_of(running: Endpoint, context: Context) -> Generator[_Serving]:
     """Use what another process started; its end is not ours to bring about."""
     from gyoza.client.dev_endpoint import find_endpoint
 
-    def require_running() -> None:
+    def keep_running() -> None:
         if find_endpoint(context.state_dir) != running:
             raise CliError(
                 f"the gyoza dev at {running.url} (process {running.pid}) has ended",
@@ -132,7 +132,7 @@ def _stack_of(running: Endpoint, context: Context) -> Generator[_Serving]:
         context.output.json({"url": running.url, "pid": running.pid, "data_dir": running.data_dir})
     else:
         context.output.hint(f"using the gyoza dev at {running.url} (process {running.pid})")
-    yield running.url, require_running
+    yield running.url, keep_running
 
 
 def _watches(
@@ -164,7 +164,7 @@ def _watches(
 
 
 def _watch(
-    watches: list[Watch], stop: Stop, require_running: Callable[[], None], context: Context
+    watches: list[Watch], stop: Stop, keep_running: Callable[[], None], context: Context
 ) -> None:
     """Return when the end is asked for.
 
@@ -177,7 +177,7 @@ def _watch(
         watch.start()
     try:
         while not stop.asked:
-            require_running()
+            keep_running()
             for watch in watches:
                 if watch.error is not None:
                     raise watch.error
