@@ -45,6 +45,7 @@ class Nemesis:
         self._clock, self._recorder, self._draw = clock, recorder, draw
         self._faults: dict[str, tuple[int, Fault]] = {
             "kill worker": (6, self._kill_worker),
+            "kill worker twice": (2, self._kill_worker_twice),
             "freeze worker": (3, self._freeze_worker),
             "drain worker": (2, self._drain_worker),
             "drain by operator": (1, self._drain_by_operator),
@@ -120,6 +121,26 @@ class Nemesis:
                 host.start()
                 # Now and then again before it has put in order what it found.
                 await self._clock.sleep(self._draw.choice((0.02, 0.04, 0.08, 0.5, 3.0)))
+
+    async def _kill_worker_twice(self) -> None:
+        """Lost, back for a moment with an engine that removes nothing, gone, and back again.
+
+        What it has been given in that moment may be of the very runs whose old containers stand.
+        """
+        host = self._draw.choice(self._hosts)
+        lease_s = self._server.settings.lease_s
+        with self._broken("kill worker", host.name), self._broken("engine hang", host.name):
+            host.is_wanted = False
+            host.kill()
+            await self._for(lease_s, lease_s + 5.0)
+            host.is_wanted = True
+            host.start()
+            await self._clock.sleep(self._draw.choice((0.02, 0.04, 0.08)))
+            host.engine.hang()
+            await self._for(2.0, 10.0)
+            host.kill()
+            host.engine.recover()
+            host.start()
 
     async def _freeze_worker(self) -> None:
         host = self._draw.choice(self._hosts)

@@ -113,6 +113,9 @@ class FakeServer:
         self.reports: list[Report] = []
         self.artifacts: dict[str, bytes] = {}
         self.downloads: list[tuple[str, int]] = []
+        self.uploads: list[tuple[str, int]] = []
+        self._upload_cuts: list[int] = []
+        self._arrived: dict[str, bytes] = {}
         self.is_draining = False
         self.away: ServerFault | None = None
 
@@ -123,6 +126,10 @@ class FakeServer:
     def cut_next(self, *after_bytes: int) -> None:
         """Let the connections of the next downloads break after so many bytes each."""
         self._cuts.extend(after_bytes)
+
+    def cut_next_uploads(self, *after_bytes: int) -> None:
+        """Let the connections of the next uploads break when so much of the file has arrived."""
+        self._upload_cuts.extend(after_bytes)
 
     def put(self, content: bytes) -> str:
         """Store a file; returns its sha256."""
@@ -262,7 +269,12 @@ class FakeServer:
     ) -> None:
         """See `ServerPort.put_artifact`."""
         self._meet("put_artifact")
-        received = b"".join([piece async for piece in content()])
+        begin = self._arrived.get(sha256, b"")
+        self.uploads.append((sha256, len(begin)))
+        received = begin + b"".join([piece async for piece in content(len(begin))])
+        if self._upload_cuts:
+            self._arrived[sha256] = received[: self._upload_cuts.pop(0)]
+            raise ServerAway("the connection broke")
         if hashlib.sha256(received).hexdigest() != sha256 or len(received) != size_bytes:
             raise ServerRefused("the content is not what was announced", code="HASH_MISMATCH")
         self.artifacts[sha256] = received

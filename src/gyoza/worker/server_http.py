@@ -52,6 +52,8 @@ _OK: Final = range(200, 300)
 _NOT_FOUND: Final = 404
 _PARTIAL: Final = 206
 _BEYOND_THE_END: Final = 416
+# Another has got further, is at it, or sent what was not of this file and is dropped by now.
+_ASK_ANEW: Final = frozenset({"UPLOAD_OFFSET", "UPLOAD_BUSY", "HASH_MISMATCH"})
 _PIECE_BYTES: Final = 256 * 1024
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -109,14 +111,21 @@ class HttpServer:
         """See `ServerPort.put_artifact`."""
         path = f"/artifacts/{sha256}"
         try:
-            if (await self._client.head(path)).status_code in _OK:
+            asked = await self._client.head(path)
+            if asked.status_code in _OK:
                 return
-            headers = {"Content-Type": media_type, "Content-Length": str(size_bytes)}
-            response = await self._client.put(
-                path, content=content(), headers=headers, timeout=_FILE_TIMEOUT
+            arrived = _arrived(asked, size_bytes)
+            response = await self._client.request(
+                "PATCH" if arrived else "PUT",
+                path,
+                content=content(arrived),
+                headers=_upload_headers(arrived, size_bytes, media_type),
+                timeout=_FILE_TIMEOUT,
             )
         except httpx2.TransportError as error:
             raise self._away(error) from error
+        if arrived and (code := _problem(response)[0]) in _ASK_ANEW:
+            raise ServerAway(f"{path}: cannot go on from byte {arrived}: {code}")
         self._checked(response)
 
     @asynccontextmanager
@@ -183,6 +192,25 @@ class HttpServer:
     def _checked(self, response: httpx2.Response) -> None:
         if response.status_code not in _OK:
             _raise_fault(response)
+
+
+def _arrived(asked: httpx2.Response, size_bytes: int) -> int:
+    told = asked.headers.get("upload-offset", "")
+    arrived = int(told) if told.isascii() and told.isdigit() else 0
+    return arrived if arrived <= size_bytes else 0
+
+
+def _upload_headers(arrived: int, size_bytes: int, media_type: str) -> dict[str, str]:
+    length = {"Content-Length": str(size_bytes - arrived)}
+    if not arrived:
+        return {**length, "Content-Type": media_type}
+    return {
+        **length,
+        "Content-Type": "application/partial-upload",
+        "Upload-Offset": str(arrived),
+        "Upload-Complete": "?1",
+        "Upload-Media-Type": media_type,
+    }
 
 
 async def _nothing() -> AsyncIterator[bytes]:

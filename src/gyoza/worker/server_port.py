@@ -22,8 +22,8 @@ from gyoza.wire.messages import (
     Reported,
 )
 
-Content = Callable[[], AsyncIterator[bytes]]
-"""Gives a file's bytes from the start, each time it is called."""
+Content = Callable[[int], AsyncIterator[bytes]]
+"""Gives a file's bytes without so many at its beginning, each time it is called."""
 
 
 class ServerFault(Exception):
@@ -91,7 +91,10 @@ class ServerPort(Protocol):
     async def put_artifact(
         self, sha256: str, size_bytes: int, media_type: str, content: Content
     ) -> None:
-        """Store a file under its content's hash; quick if the server has it already."""
+        """Store a file under its content's hash; quick if the server has it already.
+
+        What arrived of it before is not sent again.
+        """
         ...
 
     def get_artifact(

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
+from gyoza.worker.server_http import HttpServer
 from tests.integration.api.driver import Api, Running
 
 pytestmark = pytest.mark.anyio
@@ -184,3 +185,25 @@ async def test_both_kinds_of_key_store_and_fetch(running: Running) -> None:
         got = await api.client.get(PATH, headers={"X-API-Key": "caller-key"})
 
     assert (put.status_code, got.content) == (201, CONTENT)
+
+
+async def test_a_worker_sends_only_what_has_not_arrived(api: Api) -> None:
+    content = b"once upon a time"
+    sha256 = hashlib.sha256(content).hexdigest()
+    worker = HttpServer("http://localhost", transport=httpx2.ASGITransport(app=api.app))
+    path = f"/api/v1/artifacts/{sha256}"
+    headers = {"Upload-Offset": "0", "Upload-Complete": "?0"}
+    await api.client.patch(path, content=content[:5], headers=headers)
+    begun: list[int] = []
+
+    async def rest(arrived: int) -> AsyncIterator[bytes]:
+        begun.append(arrived)
+        yield content[arrived:]
+
+    await worker.put_artifact(sha256, len(content), "text/plain", rest)
+
+    stored = await api.client.get(path)
+    assert begun == [5]
+    assert stored.content == content
+    assert stored.headers["content-type"].startswith("text/plain")
+    await worker.close()

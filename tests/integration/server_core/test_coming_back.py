@@ -524,7 +524,7 @@ def test_a_container_in_limbo_is_stopped_in_time_and_keeps_its_room_until_it_is_
     worker = world.worker()
     run = world.submit(constraints={"cpu": 3})
     found = [a_large_stranger(cpu=2, ram_mb=512)]
-    worker.register(session="s2", containers=found)
+    answer = worker.register(session="s2", containers=found)
     for _ in range(10):
         world.clock.advance(60)
         worker.heartbeat(named=[("run_x", 7)])

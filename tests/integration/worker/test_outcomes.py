@@ -107,6 +107,19 @@ async def test_a_file_output_is_stored_and_replaced_by_its_reference(tmp_path: P
         assert rig.server.artifacts[reference["sha256"]] == b"a,b\n"
 
 
+async def test_an_upload_that_breaks_goes_on_where_it_was(tmp_path: Path) -> None:
+    content = b"0123456789" * 300_000
+    script = Script(writes={"files/large.bin": content, **output({"file": "large.bin"})})
+
+    async with a_rig(tmp_path, script) as rig:
+        rig.server.cut_next_uploads(1_500_000, 1_500_000, 2_000_001)
+        attempt = await rig.carry_out(output_specs={"file": {"type": "file"}})
+
+        sha256 = result_of(attempt).outputs["file"]["$artifact"]["sha256"]
+        assert rig.server.artifacts[sha256] == content
+        assert [begin for _, begin in rig.server.uploads] == [0, 1_500_000, 1_500_000, 2_000_001]
+
+
 async def test_a_link_in_place_of_a_file_output_is_refused_and_its_target_untouched(
     tmp_path: Path,
 ) -> None:

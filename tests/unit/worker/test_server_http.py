@@ -84,7 +84,8 @@ async def test_a_file_that_the_server_has_is_not_sent_again() -> None:
         methods.append(request.method)
         return httpx2.Response(200 if request.url.path.endswith("known") else 404)
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content(arrived: int) -> AsyncIterator[bytes]:
+        assert arrived == 0
         yield b"x"
 
     server = a_server(lambda request: handle(request) if request.method == "HEAD" else put(request))
@@ -169,3 +170,51 @@ async def test_nothing_comes_from_beyond_the_end_of_a_file() -> None:
 
     async with server.get_artifact("0" * 64, start=4) as pieces:
         assert [piece async for piece in pieces] == []
+
+
+async def test_an_upload_goes_on_after_what_has_arrived_of_it() -> None:
+    sent: list[httpx2.Request] = []
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "HEAD":
+            return httpx2.Response(404, headers={"Upload-Offset": "4"})
+        await request.aread()
+        sent.append(request)
+        return httpx2.Response(201)
+
+    async def content(arrived: int) -> AsyncIterator[bytes]:
+        yield b"onceupon"[arrived:]
+
+    server = HttpServer("http://server", transport=httpx2.MockTransport(handle))
+    await server.put_artifact("0" * 64, 8, "text/plain", content)
+
+    (patch,) = sent
+    assert (patch.method, patch.content) == ("PATCH", b"upon")
+    assert patch.headers["Upload-Offset"] == "4"
+    assert patch.headers["Upload-Media-Type"] == "text/plain"
+    assert patch.headers["Content-Length"] == "4"
+
+
+@pytest.mark.parametrize("code", ["UPLOAD_OFFSET", "UPLOAD_BUSY", "HASH_MISMATCH"])
+async def test_an_upload_that_cannot_go_on_is_asked_about_anew(code: str) -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "HEAD":
+            return httpx2.Response(404, headers={"Upload-Offset": "4"})
+        return problem(422 if code == "HASH_MISMATCH" else 409, code)
+
+    async def content(arrived: int) -> AsyncIterator[bytes]:
+        yield b"onceupon"[arrived:]
+
+    with pytest.raises(ServerAway, match=f"from byte 4: {code}"):
+        await a_server(handle).put_artifact("0" * 64, 8, "text/plain", content)
+
+
+async def test_a_whole_upload_of_other_bytes_is_refused() -> None:
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(404) if request.method == "HEAD" else problem(422, "HASH_MISMATCH")
+
+    async def content(arrived: int) -> AsyncIterator[bytes]:
+        yield b"onceupon"[arrived:]
+
+    with pytest.raises(ServerRefused, match="HASH_MISMATCH"):
+        await a_server(handle).put_artifact("0" * 64, 8, "text/plain", content)

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+import structlog
+
 from gyoza.op import protocol
 from gyoza.wire.messages import ArtifactRef
 from gyoza.worker import hostile_files
@@ -31,6 +33,7 @@ from gyoza.worker.waiting import Backoff, ignoring_cancellation
 
 PHASE: Final = "COLLECTING"
 _MIB: Final = 1024 * 1024
+_log = structlog.stdlib.get_logger(__name__)
 
 
 class CollectOutputs:
@@ -107,13 +110,17 @@ class CollectOutputs:
         )
 
     async def _send(self, sent: _Sending, media_type: str) -> None:
-        backoff = Backoff(self._services.draw)
+        backoff, arrived = Backoff(self._services.draw), 0
         while True:
             try:
                 await self._services.server.put_artifact(
                     sent.sha256, sent.size_bytes, media_type, sent.content
                 )
-            except ServerAway:
+            except ServerAway as fault:
+                _log.info("output file delayed", sha256=sent.sha256, why=str(fault))
+                if sent.begun_at > arrived:
+                    backoff.reset()  # it gets on, though the connection breaks again and again
+                arrived = sent.begun_at
                 await self._services.clock.sleep(backoff.next_s())
             except ServerRefused as fault:
                 message = f"the server does not take an output file: {fault}"
@@ -122,13 +129,18 @@ class CollectOutputs:
                 return
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sending:
-    """An open file whose content has been hashed."""
+    """An open file whose content has been hashed.
+
+    Attributes:
+        begun_at: How many bytes had arrived when it was last sent.
+    """
 
     descriptor: int
     sha256: str
     size_bytes: int
+    begun_at: int = 0
 
     @classmethod
     def of(cls, descriptor: int) -> _Sending:
@@ -140,12 +152,16 @@ class _Sending:
             size += len(piece)
         return cls(descriptor, digest.hexdigest(), size)
 
-    async def content(self) -> AsyncIterator[bytes]:
+    async def content(self, arrived: int) -> AsyncIterator[bytes]:
+        self.begun_at = left_out = arrived
         digest = hashlib.sha256()
         pieces = hostile_files.read_pieces(self.descriptor, self.size_bytes)
+        # What has arrived is read again, too: only the whole tells whether the file has changed.
         while piece := await asyncio.to_thread(next, pieces, b""):
             digest.update(piece)
-            yield piece
+            if left_out < len(piece):
+                yield piece[left_out:]
+            left_out = max(0, left_out - len(piece))
         if digest.hexdigest() != self.sha256:
             message = "an output file changed while it was being sent"
             raise StageFailure("OUTPUT_INVALID", message, charged=True, retryable=False)
