@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from gyoza.server.clock import Clock, ManualClock
@@ -103,7 +102,7 @@ def open_store(
 ) -> Store:
     """Open a store whose every write and read happens in the loop's own thread."""
     if not path.exists():
-        shutil.copyfile(_template(), path)
+        path.write_bytes(_template())
     store = SlowStore.open(path, clock=clock)
     assert isinstance(store, SlowStore)
     store.draw = draw
@@ -112,12 +111,14 @@ def open_store(
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """An empty database with this version's schema; migrating takes longer than a whole world."""
-    path = Path(mkdtemp(dir="/dev/shm", prefix="gyoza-template-")) / "gyoza.db"
-    Store.open(path, clock=ManualClock(), cluster_secret=bytes(32)).close()
     # Every process that simulates makes a template of its own: the same cluster in all of them.
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE cluster SET id = 'clu_00000000000000000000000000'")
-    connection.close()
-    return path
+    # Kept as bytes: a process of a pool is ended without a chance to remove a folder.
+    with TemporaryDirectory(dir="/dev/shm", prefix="gyoza-template-") as folder:
+        path = Path(folder) / "gyoza.db"
+        Store.open(path, clock=ManualClock(), cluster_secret=bytes(32)).close()
+        with sqlite3.connect(path) as connection:
+            connection.execute("UPDATE cluster SET id = 'clu_00000000000000000000000000'")
+        connection.close()
+        return path.read_bytes()

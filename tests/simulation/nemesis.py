@@ -45,7 +45,7 @@ class Nemesis:
         self._clock, self._recorder, self._draw = clock, recorder, draw
         self._faults: dict[str, tuple[int, Fault]] = {
             "kill worker": (6, self._kill_worker),
-            "kill worker twice": (2, self._kill_worker_twice),
+            "kill worker twice": (3, self._kill_worker_twice),
             "freeze worker": (3, self._freeze_worker),
             "drain worker": (2, self._drain_worker),
             "drain by operator": (1, self._drain_by_operator),
@@ -134,13 +134,22 @@ class Nemesis:
             host.kill()
             await self._for(lease_s, lease_s + 5.0)
             host.is_wanted = True
+            seen = len(self._recorder.records)
             host.start()
-            await self._clock.sleep(self._draw.choice((0.02, 0.04, 0.08)))
+            await self._until_registered(seen)
             host.engine.hang()
             await self._for(2.0, 10.0)
             host.kill()
             host.engine.recover()
             host.start()
+
+    async def _until_registered(self, seen: int) -> None:
+        """Wait until some worker has registered since so many records, at most five seconds."""
+        until_s = self._clock.monotonic() + 5.0
+        while self._clock.monotonic() < until_s:
+            if any(each.get("call") == "register" for each in self._recorder.records[seen:]):
+                return
+            await self._clock.sleep(0.001)
 
     async def _freeze_worker(self) -> None:
         host = self._draw.choice(self._hosts)

@@ -12,9 +12,11 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
@@ -64,7 +66,7 @@ def judge(plan: Plan) -> Outcome:
     return Outcome(plan.seed, runs, violations, count(records), faults)
 
 
-def judge_all(plans: Sequence[Plan], jobs: int) -> Iterator[Outcome]:
+def judge_all(plans: Sequence[Plan], jobs: int) -> Generator[Outcome]:
     """Judge plans side by side, in the order in which they are done."""
     if jobs == 1:
         be_quiet()
@@ -80,15 +82,18 @@ def main(arguments: list[str]) -> int:
     """Run from the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
     seeds = [options.seed] if options.seed is not None else range(options.seeds)
-    plans = [Plan(seed + options.first, options.runs) for seed in seeds]
     began_s = time.monotonic()
     outcomes: list[Outcome] = []
-    for outcome in judge_all(plans, 1 if len(plans) == 1 else options.jobs):
-        outcomes.append(outcome)
-        if not outcome.is_green:
-            _tell(outcome)
-        if options.until_red and _shows(outcome, options.until_red):
-            break
+    # Worlds that are ended with their process at the first red one leave nothing outside.
+    with TemporaryDirectory(dir="/dev/shm", prefix="gyoza-worlds-") as folder:
+        plans = [Plan(seed + options.first, options.runs, within=Path(folder)) for seed in seeds]
+        with closing(judge_all(plans, 1 if len(plans) == 1 else options.jobs)) as judged:
+            for outcome in judged:
+                outcomes.append(outcome)
+                if not outcome.is_green:
+                    _tell(outcome)
+                if options.until_red and _shows(outcome, options.until_red):
+                    break
     took_s = time.monotonic() - began_s
     missed = _missed(outcomes) if options.seed is None and not options.until_red else []
     _print_table(outcomes, took_s, missed)

@@ -57,16 +57,18 @@ class Plan:
         seed: Decides everything.
         runs: How many runs are submitted.
         has_faults: False lets the nemesis sleep.
+        within: Where it has its files while it lives; memory, since every commit waits for them.
     """
 
     seed: int
     runs: int = RUNS
     has_faults: bool = True
+    within: Path = Path("/dev/shm")
 
 
 def live(plan: Plan) -> list[Record]:
     """Live one world to its end and return what was written down."""
-    folder = Path(mkdtemp(dir="/dev/shm", prefix=f"gyoza-world-{plan.seed}-"))
+    folder = Path(mkdtemp(dir=plan.within, prefix=f"gyoza-world-{plan.seed}-"))
     loop = VirtualLoop()
     # Nothing is to be finalised at a moment that depends on what else this process has done.
     gc.disable()

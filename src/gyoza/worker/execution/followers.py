@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from gyoza.op import protocol
 from gyoza.worker import hostile_files
 from gyoza.worker.cursors import EventMark
 from gyoza.worker.event_lines import START, EventsFile, Lines
 from gyoza.worker.execution.context import ExecutionContext
-from gyoza.worker.execution.outputs import over_limit_message
+from gyoza.worker.execution.outputs import over_limit_message, shown_part
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.stop import StopKind, StopOrder
 from gyoza.worker.logs import LogIntake, Piece
@@ -155,8 +156,13 @@ class EventFollower:
         return [*found, self._look(mark)]
 
     def _taken(self, lines: Lines) -> _Look:
-        events = self._events.take(lines.lines, self._clock.monotonic())
+        events = map(self._shown, self._events.take(lines.lines, self._clock.monotonic()))
         return self._look([*events, *(OpEvent("ERROR", note) for note in lines.notes)])
+
+    def _shown(self, event: OpEvent) -> OpEvent:
+        if event.payload.get(protocol.KIND) != protocol.OUTPUT:
+            return event
+        return replace(event, payload=shown_part(event.payload, self._context.output_specs))
 
     def _look(self, events: list[OpEvent]) -> _Look:
         mark = replace(self._file.mark, taken=self._events.taken, dropped=self._events.dropped)

@@ -110,6 +110,30 @@ def file_path(value: Any) -> str:
     return path
 
 
+def shown_part(payload: dict[str, Any], specs: OutputSpecs) -> dict[str, Any]:
+    """What an event may tell of a partial output: no files, which are stored at the end only.
+
+    Args:
+        payload: With the output's `name`, and its `value` or, of a list, one item of it.
+        specs: As declared.
+    """
+    name = payload.get("name")
+    if not isinstance(name, str) or name not in specs.specs or "value" not in payload:
+        return payload
+    try:
+        has_files = any(_file_places({name: each}, specs) for each in _readings(payload["value"]))
+    except Unacceptable:
+        has_files = True
+    if not has_files:
+        return payload
+    rest = {key: each for key, each in payload.items() if key != "value"}
+    return {**rest, "left_out": "it has files, which are stored when the op has ended"}
+
+
+def _readings(value: Any) -> tuple[Any, list[Any]]:
+    return value, [value]
+
+
 def _check_usage(folder: int, disk_mb: int) -> None:
     used, problem = hostile_files.disk_usage(folder)
     if problem or used > disk_mb * _MIB:

@@ -15,6 +15,7 @@ from gyoza.worker.execution.outputs import (
     file_path,
     read_document,
     read_error,
+    shown_part,
 )
 from gyoza.worker.execution.stages.resolve_image import candidates
 
@@ -200,3 +201,47 @@ def test_an_image_is_looked_for_by_its_digest_first(
     image: str, digest: str | None, expected: list[str]
 ) -> None:
     assert candidates(image, digest) == expected
+
+
+A_STREAM = {
+    "result": {
+        "type": "array",
+        "schema": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"page": {"type": "string", "format": "gyoza-file"}},
+            },
+        },
+    },
+    "file": {"type": "file"},
+    "words": {"type": "array"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("result", {"page": "files/1.png"}),
+        ("result", [{"page": "files/1.png"}]),
+        ("file", "files/1.png"),
+    ],
+)
+def test_a_partial_output_with_files_is_told_of_without_its_value(name: str, value: Any) -> None:
+    payload = {"kind": "output", "name": name, "number": 1, "value": value}
+
+    shown = shown_part(payload, OutputSpecs.from_dict(A_STREAM))
+
+    assert "value" not in shown
+    assert (shown["name"], shown["number"]) == (name, 1)
+    assert "stored when the op has ended" in shown["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("result", {"n": 1}), ("words", "files/1.png"), ("undeclared", "files/1.png")],
+)
+def test_a_partial_output_without_files_is_told_as_it_is(name: str, value: Any) -> None:
+    payload = {"kind": "output", "name": name, "value": value}
+
+    assert shown_part(payload, OutputSpecs.from_dict(A_STREAM)) == payload
