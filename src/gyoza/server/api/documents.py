@@ -12,6 +12,8 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from gyoza.server.scheduling.trials import ChangeName
+from gyoza.server.use_cases.holds import HoldName
 from gyoza.wire.messages import ArtifactRef, Event, LogChunk, WorkerView
 
 Json = dict[str, Any]
@@ -89,11 +91,26 @@ class AttemptDocument(msgspec.Struct):
     image_digest: str | UnsetType = UNSET
 
 
+class WaitingDocument(msgspec.Struct):
+    """Why a run waits, in short; `GET /runs/{id}/explain` knows more.
+
+    Attributes:
+        verdict: Whether a registered worker could take it at all.
+        rule: What holds it back whatever room there is; null when only room or its turn is missing.
+        summary: One sentence for people.
+    """
+
+    verdict: Literal["LATER", "NEVER"]
+    rule: HoldName | None
+    summary: str
+
+
 class RunDocument(msgspec.Struct):
     """A run. Members with a default of theirs are left out.
 
     `progress`, `outputs`, `execution_summary`, `attempt` and `worker_id` are those of the current
-    attempt; `attempts[].events` is present when one run is asked for.
+    attempt; `attempts[].events` is present when one run is asked for. `waiting` is present while it
+    is PENDING, in a list and where one run is asked for.
     """
 
     id: str
@@ -122,6 +139,7 @@ class RunDocument(msgspec.Struct):
     fence: int | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     phase: str | UnsetType = UNSET
+    waiting: WaitingDocument | UnsetType = UNSET
 
 
 class DefinitionDocument(msgspec.Struct):
@@ -182,7 +200,7 @@ class WorkerPage(PageOf[WorkerView]):
 
 
 class WorkerFit(msgspec.Struct):
-    """Whether a run fits a worker, and every reason why not."""
+    """Whether a run fits a worker now, could ever, and every reason why not; the first counts."""
 
     worker_id: str
     name: str
@@ -191,15 +209,149 @@ class WorkerFit(msgspec.Struct):
     reasons: list[str]
 
 
+class HeldBack(msgspec.Struct):
+    """What holds a run back whatever room there is.
+
+    Attributes:
+        name: Which rule.
+        text: The same for people, with figures.
+        run_ids: The runs that it waits for, or that have what it waits for.
+    """
+
+    name: HoldName
+    text: str
+    run_ids: list[str]
+
+
+class RunAhead(msgspec.Struct):
+    """A run that comes before another."""
+
+    run_id: str
+    op: str | None
+    owner: str | None
+    priority: int
+
+
+class PositionDocument(msgspec.Struct):
+    """How many runs come before a run, in the planner's order.
+
+    Attributes:
+        ahead: How many.
+        exact: Whether these are all; else there are more.
+        first: The next few.
+    """
+
+    ahead: int
+    exact: bool
+    first: list[RunAhead]
+
+
+class RunInPlace(msgspec.Struct):
+    """An attempt at work on a worker that could take the run."""
+
+    run_id: str
+    op: str | None
+    owner: str | None
+    priority: int
+    worker_id: str
+    worker: str
+    since: str
+    ends_at: str | None
+
+
+class KeptWorker(msgspec.Struct):
+    """The worker that is kept for the first run which finds no room, and that run."""
+
+    worker_id: str
+    name: str
+    run_id: str
+
+
+class ExpectedStart(msgspec.Struct):
+    """When a run is expected to start.
+
+    Attributes:
+        at: When; null when it is unknown.
+        basis: What that rests on, or why it is unknown.
+    """
+
+    at: str | None
+    basis: str
+
+
+class ChangeDocument(msgspec.Struct):
+    """A single change that, tried on the real planner, lets the run start now.
+
+    Attributes:
+        name: Which kind.
+        text: What to change.
+        worker: Name of the worker that would take the run; "" for one that does not exist yet.
+        command: What to type; null when no command does it.
+    """
+
+    name: ChangeName
+    text: str
+    worker: str
+    command: str | None
+
+
+class AttemptHistory(msgspec.Struct):
+    """An attempt, and what was decided at its end.
+
+    Attributes:
+        reported: The worker's reason where the server concluded another.
+        charged: Whether it uses up one of `max_attempts`; null while it is not over.
+        decision: Why there was another attempt, or none; null when nothing had to be decided.
+        retry_at: Not before that moment was the next attempt due; null without one.
+        constraints: What it was given.
+        next: What followed: another attempt by the policy, one by hand, or the run's end.
+    """
+
+    attempt: int
+    state: State
+    reason: str | None
+    reported: str | None
+    message: str
+    worker_id: str | None
+    gpu_uuid: str | None
+    charged: bool | None
+    exit_code: int | None
+    duration_ms: int | None
+    started_at: str | None
+    finished_at: str | None
+    decision: str | None
+    retry_at: str | None
+    constraints: Constraints
+    next: Literal["retried", "by_hand", "end", "none"]
+
+
 class Explanation(msgspec.Struct):
-    """Why a run is where it is; the last three are there while it waits."""
+    """Why a run is where it is; all but the first four are there only while it waits.
+
+    Attributes:
+        verdict: NOW: it is being assigned. NEVER: no registered worker could take it.
+        rule: Absent when only room or its turn is missing.
+        position: Absent when its turn is not the question.
+        in_its_place: Who has what it could use.
+        kept: Absent when no worker is kept.
+        changes: Verified by planning each.
+        all_changes_tried: False when fleet or queue are too large to try everything.
+    """
 
     run_id: str
     state: State
     summary: str
+    attempts: list[AttemptHistory]
     verdict: Literal["NOW", "LATER", "NEVER"] | UnsetType = UNSET
+    rule: HeldBack | UnsetType = UNSET
     needs: Json | UnsetType = UNSET
     workers: list[WorkerFit] | UnsetType = UNSET
+    position: PositionDocument | UnsetType = UNSET
+    in_its_place: list[RunInPlace] | UnsetType = UNSET
+    kept: KeptWorker | UnsetType = UNSET
+    start: ExpectedStart | UnsetType = UNSET
+    changes: list[ChangeDocument] | UnsetType = UNSET
+    all_changes_tried: bool | UnsetType = UNSET
 
 
 class Health(msgspec.Struct):

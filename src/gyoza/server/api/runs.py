@@ -20,6 +20,7 @@ from gyoza.server.errors import ServerError
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import idempotency, runs
 from gyoza.server.use_cases.documents import run_document
+from gyoza.server.use_cases.waiting import Waiting
 from gyoza.wire.messages import (
     AddEvent,
     BatchAnswer,
@@ -108,6 +109,7 @@ async def submit_batch(call: Call) -> Response:
 async def list_runs(call: Call) -> Response:
     """List runs, newest first."""
     query = call.query(RunsQuery)
+    outside = call.server.outside
     wanted = runs.RunQuery(
         states=tuple(query.state),
         op=query.op,
@@ -120,7 +122,9 @@ async def list_runs(call: Call) -> Response:
 
     def page(uow: UnitOfWork) -> JsonObject:
         found, token = runs.list_runs(uow, wanted)
-        return {"items": [run_document(run) for run in found], "next_page_token": token}
+        waiting = Waiting(uow, outside)
+        items = [run_document(run, waiting=waiting.document(run)) for run in found]
+        return {"items": items, "next_page_token": token}
 
     return json_answer(await call.server.store.read(page))
 
@@ -128,9 +132,11 @@ async def list_runs(call: Call) -> Response:
 @OPERATIONS.on("GET", "/runs/{id}", "getRun", {200: _RUN}, problems=_UNKNOWN)
 async def get_run(call: Call) -> Response:
     """Show a run by its id, or by at least 8 characters of its beginning."""
+    outside = call.server.outside
 
     def document(uow: UnitOfWork) -> JsonObject:
-        return run_document(runs.get_run(uow, call.path("id"), events=True), events=True)
+        run = runs.get_run(uow, call.path("id"), events=True)
+        return run_document(run, events=True, waiting=Waiting(uow, outside).document(run))
 
     return json_answer(await call.server.store.read(document))
 
@@ -241,11 +247,11 @@ async def list_artifacts(call: Call) -> Response:
     "GET",
     "/runs/{id}/explain",
     "explainRun",
-    {200: Answer("The plan's reasons.", Explanation)},
+    {200: Answer("What is known about it.", Explanation)},
     problems=_UNKNOWN,
 )
 async def explain_run(call: Call) -> Response:
-    """Say why a run waits: what it needs, and per worker why it does not fit."""
+    """Say why a run waits, when it may start and what would let it start now; or how it went."""
     outside = call.server.outside
     return json_answer(
         await call.server.store.read(lambda uow: runs.explain_run(uow, call.path("id"), outside))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
+from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling.feasibility import could_ever
+from gyoza.server.scheduling.forecast import Forecast
 from gyoza.server.scheduling.planner import Refusals, Verdict
-from gyoza.server.scheduling.snapshot import Shape, WorkerSnapshot
+from gyoza.server.scheduling.position import Position
+from gyoza.server.scheduling.promises import Promise
+from gyoza.server.scheduling.snapshot import Holding, PendingRun, Shape, WorkerSnapshot
+from gyoza.server.scheduling.trials import Changes
 
+NO_WORKER = "no worker is registered; start one with `gyoza worker start`"
+_SHOWN_HOLDINGS = 5
 _CHECK_WORDS = {
     "state": "not ready",
     "tags": "without the tags it needs",
@@ -38,17 +47,35 @@ def needs_document(shape: Shape) -> dict[str, Any]:
     }
 
 
-def summary(refusals: Refusals) -> str:
+def summary(refusals: Refusals, workers: Sequence[WorkerSnapshot]) -> str:
     """Return one sentence on why nobody takes the run."""
-    by_worker = refusals.by_worker
-    if not by_worker:
-        return "no worker is registered; start one with `gyoza worker start`"
-    needs = needs_text(refusals.shape)
+    if not workers:
+        return NO_WORKER
     if refusals.verdict is Verdict.NEVER:
-        return f"no registered worker could ever take it: it needs {needs}"
-    firsts = Counter(reasons[0].check for reasons in by_worker.values())
-    parts = [f"{count} {_CHECK_WORDS[check]}" for check, count in sorted(firsts.items())]
+        return f"no worker could ever take it: {_lacks(refusals.shape, workers)}"
+    firsts = Counter(reasons[0].check for reasons in refusals.by_worker.values() if reasons)
+    parts = [f"{count} {_CHECK_WORDS.get(check, check)}" for check, count in sorted(firsts.items())]
+    needs = needs_text(refusals.shape)
     return f"no worker has room now ({', '.join(parts)}): it needs {needs}"
+
+
+def _lacks(shape: Shape, workers: Sequence[WorkerSnapshot]) -> str:
+    """What no worker has at all; where each has a part, all of it."""
+    cpu = max(worker.cpu for worker in workers)
+    ram_mb = max(worker.ram_mb for worker in workers)
+    vram_mb = max((gpu.vram_mb for worker in workers for gpu in worker.gpus), default=0)
+    found = [
+        f"needs {needed} {unit}, the most is {most}"
+        for needed, most, unit in (
+            (shape.cpu, cpu, "CPU"),
+            (shape.ram_mb, ram_mb, "MB RAM"),
+            (shape.vram_mb, vram_mb, "MB VRAM on one GPU"),
+        )
+        if needed > most
+    ]
+    tags = [tag for tag in shape.selectors if not any(tag in w.tags.items() for w in workers)]
+    found += [f"needs tag {name}={value}, which none has" for name, value in tags]
+    return "; ".join(found) or f"none has all of {needs_text(shape)}"
 
 
 def worker_documents(
@@ -67,3 +94,79 @@ def worker_documents(
         }
         for worker in ordered
     ]
+
+
+def position_document(position: Position) -> dict[str, Any]:
+    """Return where the run stands."""
+    first = [
+        {"run_id": run.run_id, "op": run.op, "owner": run.owner, "priority": run.priority}
+        for run in position.first
+    ]
+    return {"ahead": position.ahead, "exact": position.exact, "first": first}
+
+
+def in_its_place(shape: Shape, workers: Iterable[WorkerSnapshot]) -> list[dict[str, Any]]:
+    """Return who has what the run could use: attempts on workers that could take it when empty."""
+    found = [
+        (holding, worker)
+        for worker in workers
+        if worker.state == "READY" and could_ever(shape, worker)
+        for holding in worker.holdings
+    ]
+    found.sort(key=lambda each: (_end(each[0]), each[0].since, each[0].run_id))
+    return [_holding_document(*each) for each in found[:_SHOWN_HOLDINGS]]
+
+
+def kept_document(promise: Promise, workers: Iterable[WorkerSnapshot]) -> dict[str, Any]:
+    """Return which worker is kept, and for whom."""
+    names = {worker.worker_id: worker.name for worker in workers}
+    return {
+        "worker_id": promise.worker_id,
+        "name": names.get(promise.worker_id, promise.worker_id),
+        "run_id": promise.run.run_id,
+    }
+
+
+def start_document(forecast: Forecast) -> dict[str, Any]:
+    """Return when the run is expected to start, and what that rests on."""
+    if forecast.at is None:
+        return {"at": None, "basis": forecast.why}
+    parts: list[str] = []
+    if len(forecast.after) > 0:
+        more = f" and {len(forecast.after) - 1} more" if len(forecast.after) > 1 else ""
+        parts.append(f"once {forecast.after[0]}{more} ended")
+    if forecast.started:
+        one = forecast.started == 1
+        parts.append(f"{forecast.started} waiting run{' starts' if one else 's start'} before it")
+    parts.append("by how long runs like these took")
+    return {"at": format_time(forecast.at), "basis": "; ".join(parts)}
+
+
+def changes_documents(changes: Changes) -> list[dict[str, Any]]:
+    """Return what would let the run start now."""
+    return [change._asdict() for change in changes.found]
+
+
+def turn_text(run: PendingRun, position: Position) -> str:
+    """Return the sentence on a run that only waits for its turn."""
+    if not position.ahead:
+        return "there is room for it; it is about to be assigned"
+    many = f"{position.ahead}" if position.exact else f"more than {position.ahead}"
+    return f"waits for its turn at priority {run.priority}; {many} before it"
+
+
+def _end(holding: Holding) -> tuple[bool, datetime]:
+    return holding.ends_at is None, holding.ends_at or holding.since
+
+
+def _holding_document(holding: Holding, worker: WorkerSnapshot) -> dict[str, Any]:
+    return {
+        "run_id": holding.run_id,
+        "op": holding.op,
+        "owner": holding.owner,
+        "priority": holding.priority,
+        "worker_id": worker.worker_id,
+        "worker": worker.name,
+        "since": format_time(holding.since),
+        "ends_at": None if holding.ends_at is None else format_time(holding.ends_at),
+    }

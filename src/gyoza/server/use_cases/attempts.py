@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gyoza.models import OpRun, OpRunState
+from gyoza.models.timestamps import format_time
 from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.outside import Outside
@@ -56,8 +57,9 @@ def fail_attempt(
         # Only the machinery's budget asks, which is rarely needed.
         since=1 if failure.charged else uow.runs.attempt_asked_for(run.id),
     )
-    again = isinstance(decision, Retry)
-    verdict = {"retry": decision.reason, **({"final": False} if again else {})}
+    verdict: dict[str, Any] = {"retry": decision.reason}
+    if isinstance(decision, Retry):
+        verdict |= {"final": False, "retry_at": format_time(decision.due_at)}
     reason, message = failure.reason, evidence.message
     if isinstance(decision, NoRetry) and decision.poison:
         reason, message = POISON, f"{message}; {decision.reason}"

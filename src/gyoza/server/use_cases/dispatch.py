@@ -17,6 +17,7 @@ from gyoza.server.scheduling.planner import Placement
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.settings import Settings
 from gyoza.server.storage import records
+from gyoza.server.storage.lanes import Barred
 from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.durations import most_seconds, usual_seconds
@@ -26,7 +27,9 @@ from gyoza.server.use_cases.worker_states import worker_snapshot
 _Reserved: TypeAlias = Mapping[str, Sequence[Reservation]]
 
 
-def read_snapshot(uow: UnitOfWork, settings: Settings, *, depth: int = 1) -> Snapshot:
+def read_snapshot(
+    uow: UnitOfWork, settings: Settings, *, depth: int = 1, barring: bool = True
+) -> Snapshot:
     """Read what a plan rests on, as of one moment.
 
     Of the pending runs only the heads of their lanes, and of lanes that find room now as many more
@@ -36,11 +39,13 @@ def read_snapshot(uow: UnitOfWork, settings: Settings, *, depth: int = 1) -> Sna
         uow: The unit of work.
         settings: How much one plan looks at.
         depth: Runs of each lane at least, for who asks what comes next, as far as the window goes.
+        barring: Whether lanes that a limit holds back are passed by.
     """
     now = uow.now()
     reserved = uow.assignments.reserved_by_worker()
     limits = read_limits(uow)
-    heads = uow.runs.lane_heads(settings.plan_lanes, now, barred(limits, reserved))
+    passed_by = barred(limits, reserved) if barring else Barred()
+    heads = uow.runs.lane_heads(settings.plan_lanes, now, passed_by)
     times = uow.run_times.find_many(_sources(heads, reserved))
     workers = tuple(
         worker_snapshot(worker, reserved.get(worker.id, ()), now, settings, times)

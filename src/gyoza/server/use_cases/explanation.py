@@ -1,59 +1,205 @@
-"""Why a run is where it is, in one document; for a waiting run, the planner's own reasons."""
+"""Why a run is where it is, in one document.
+
+For a waiting run: the planner's own reasons, where it stands, when it may start, and which single
+change would let it start now; for every run the chain of its attempts. What is said rests on a plan
+made for the question, exactly as the dispatcher makes one: that needs no memory of the last plan,
+which could be of another server or from before the last change.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
 from gyoza.models import OpRun, OpRunState
-from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling import explain
-from gyoza.server.scheduling.planner import plan
+from gyoza.server.scheduling.feasibility import Room
+from gyoza.server.scheduling.forecast import Forecast, forecast
+from gyoza.server.scheduling.planner import Plan, Refusals, Verdict, plan
+from gyoza.server.scheduling.position import Position, position_of
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
+from gyoza.server.scheduling.trials import Changes, changes_for, ends_for
+from gyoza.server.storage.records import source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.dispatch import read_snapshot, shape_of
+from gyoza.server.use_cases.attempt_history import attempt_documents
+from gyoza.server.use_cases.dispatch import read_snapshot
+from gyoza.server.use_cases.durations import most_seconds, usual_seconds
+from gyoza.server.use_cases.holds import Hold
 from gyoza.server.use_cases.outside import Outside
+from gyoza.server.use_cases.waiting import Waiting, shape_of_run, verdict_of
 from gyoza.wire.messages import JsonObject
+
+# How much of the queue one explanation looks at: of each lane, and in all.
+_DEPTH: Final = 200
+_WINDOW: Final = 2_000
+# Limits that end with attempts, as a lack of room does: the planner itself knows them.
+_BY_ROOM: Final = ("op_limit", "owner_limit")
+_UNTIL: Final = {
+    "paused": "once its op is resumed",
+    "after": "once the runs that it comes after have ended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What an explanation rests on.
+
+    Attributes:
+        this: The run as the planner sees it.
+        snapshot: What waits and what is at work, the run among it.
+        cut: Runs behind which more of their kind wait that were not read.
+        plan: What the planner makes of it.
+        hold: What keeps the run from being considered; None when nothing does.
+        due_at: When the run is due; None is at once.
+    """
+
+    this: PendingRun
+    snapshot: Snapshot
+    cut: frozenset[str]
+    plan: Plan
+    hold: Hold | None
+    due_at: datetime | None
 
 
 def explanation_of(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
-    """Explain a run; for a waiting one by planning what waits now, exactly as the dispatcher does.
+    """Explain a run, which was read with its events.
 
-    Planning anew costs one plan and needs no memory of the last one, which could be of another
-    server or from before the last change.
+    Returns:
+        `run_id`, `state`, `summary` (a sentence), `attempts` (the chain), and for a waiting run
+        what docs/how-to/why-does-it-wait.md describes.
     """
-    if run.state is not OpRunState.PENDING:
-        return _document(run, _elsewhere(run))
-    if run.due_at is not None and run.due_at > uow.now():
-        return {**_document(run, f"waits for {format_time(run.due_at)}"), **_needs(run, outside)}
-    return _waiting(uow, run, outside)
+    document: JsonObject = {"run_id": run.id, "state": run.state.value}
+    if run.state is OpRunState.PENDING:
+        document |= _waiting(_look(uow, run, outside))
+    else:
+        document["summary"] = _elsewhere(run)
+    return {**document, "attempts": attempt_documents(run)}
 
 
-def _waiting(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
-    snapshot = _with(read_snapshot(uow, outside.settings), run, outside)
-    made = plan(snapshot)
-    for each in made.unplaced:
-        if each.run.run_id == run.id:
-            return {
-                **_document(run, explain.summary(each.refusals)),
-                **_needs(run, outside),
-                "verdict": each.refusals.verdict.value,
-                "workers": explain.worker_documents(each.refusals, snapshot.workers),
-            }
-    place = next(each for each in made.placements if each.run.run_id == run.id)
-    summary = f"is about to be assigned to worker {place.worker_id}"
-    return {**_document(run, summary), **_needs(run, outside), "verdict": "NOW"}
+def _look(uow: UnitOfWork, run: OpRun, outside: Outside) -> _Look:
+    settings = outside.settings.model_copy(update={"plan_window": _WINDOW})
+    snapshot = read_snapshot(uow, settings, depth=_DEPTH, barring=False)
+    this = _pending(uow, run, outside)
+    cut = _cut(snapshot)
+    others = (each for each in snapshot.runs if each.run_id != run.id)
+    snapshot = replace(snapshot, runs=(*others, this))
+    hold = Waiting(uow, outside).holds.on(run)
+    return _Look(this, snapshot, cut, plan(snapshot), hold, run.due_at)
 
 
-def _with(snapshot: Snapshot, run: OpRun, outside: Outside) -> Snapshot:
-    """The snapshot with the run in it, though it stands far behind in its lane."""
-    if any(each.run_id == run.id for each in snapshot.runs):
-        return snapshot
-    shape = _shape(run, outside)
+def _pending(uow: UnitOfWork, run: OpRun, outside: Outside) -> PendingRun:
     image = run.image_digest or run.image
-    this = PendingRun(
-        run.id, run.priority, run.created_at, shape, run.owner, run.op_definition, image
+    source = source_of(run.op_definition, run.op_version, image)
+    learned = uow.run_times.find_many([source]).get(source)
+    return PendingRun(
+        run.id,
+        run.priority,
+        run.created_at,
+        shape_of_run(run, outside.settings),
+        run.owner,
+        run.op_definition,
+        image,
+        most_seconds(learned),
+        usual_seconds(learned),
     )
-    return replace(snapshot, runs=(*snapshot.runs, this))
+
+
+def _cut(snapshot: Snapshot) -> frozenset[str]:
+    """The youngest run of each kind of which as many were read as may be."""
+    kinds: dict[tuple[int, str | None, str | None, Shape, str], list[PendingRun]] = {}
+    for run in snapshot.runs:
+        kinds.setdefault((run.priority, run.owner, run.op, run.shape, run.image), []).append(run)
+    full = len(snapshot.runs) >= _WINDOW
+    return frozenset(
+        max(kind, key=lambda run: (run.created_at, run.run_id)).run_id
+        for kind in kinds.values()
+        if full or len(kind) >= _DEPTH
+    )
+
+
+def _waiting(look: _Look) -> JsonObject:
+    this, workers = look.this, look.snapshot.workers
+    refusals = Refusals(this.shape, tuple(Room(worker) for worker in workers))
+    rule = look.hold
+    for each in look.plan.unplaced:
+        if each.run.run_id == this.run_id:
+            refusals = each.refusals
+    placed = any(each.run.run_id == this.run_id for each in look.plan.placements)
+    verdict = "NOW" if placed and rule is None else verdict_of(refusals, workers).value
+    never = verdict == Verdict.NEVER
+    position = None if rule is not None or never else _position(look)
+    document: JsonObject = {
+        "verdict": verdict,
+        "summary": _summary(look, refusals, position, verdict),
+        "needs": explain.needs_document(this.shape),
+        "workers": explain.worker_documents(refusals, workers),
+        "start": explain.start_document(_start(look, verdict)),
+    }
+    if rule is not None:
+        document["rule"] = {"name": rule.name, "text": rule.text, "run_ids": list(rule.run_ids)}
+    if position is not None:
+        document["position"] = explain.position_document(position)
+    if verdict == Verdict.LATER:
+        document["in_its_place"] = explain.in_its_place(this.shape, workers)
+    if look.plan.promise is not None:
+        document["kept"] = explain.kept_document(look.plan.promise, workers)
+    changes = Changes((), all_tried=True) if verdict == "NOW" else _changes(look)
+    document["changes"] = explain.changes_documents(changes)
+    document["all_changes_tried"] = changes.all_tried
+    return document
+
+
+def _summary(look: _Look, refusals: Refusals, position: Position | None, verdict: str) -> str:
+    if look.hold is not None and verdict != Verdict.NEVER:
+        return look.hold.text
+    if verdict == "NOW" and position is not None:
+        return explain.turn_text(look.this, position)
+    return explain.summary(refusals, look.snapshot.workers)
+
+
+def _position(look: _Look) -> Position:
+    held = {each.run.run_id for each in look.plan.unplaced if each.rule is not None}
+    runs = tuple(run for run in look.snapshot.runs if run.run_id not in held)
+    return position_of(look.this.run_id, replace(look.snapshot, runs=runs), look.cut)
+
+
+def _start(look: _Look, verdict: str) -> Forecast:
+    hold = look.hold
+    if verdict == Verdict.NEVER:
+        return Forecast(None, why="never, as the workers are")
+    if hold is None or hold.name in _BY_ROOM:
+        return forecast(look.this.run_id, look.snapshot)
+    if look.due_at is not None and hold.name in ("delayed", "backoff"):
+        found = forecast(look.this.run_id, look.snapshot)
+        at = None if found.at is None else max(found.at, look.due_at)
+        return found._replace(at=at)
+    if hold.name == "key":
+        return _once_free(look, hold)
+    return Forecast(None, why=_UNTIL[hold.name])
+
+
+def _once_free(look: _Look, hold: Hold) -> Forecast:
+    """The start of a run whose key is full: when the first that has it is expected to end."""
+    ends = [
+        (each.ends_at, each.run_id)
+        for worker in look.snapshot.workers
+        for each in worker.holdings
+        if each.run_id in hold.run_ids and each.ends_at is not None
+    ]
+    if not ends:
+        return Forecast(None, why="too few runs have completed to know when its key becomes free")
+    at, run_id = min(ends)
+    return Forecast(at, after=(run_id,))
+
+
+def _changes(look: _Look) -> Changes:
+    hold = look.hold
+    if hold is None or hold.name == "paused" or hold.name in _BY_ROOM:
+        return changes_for(look.this, look.snapshot, cut=look.cut)
+    if hold.name == "key":
+        return ends_for(look.this, look.snapshot, hold.run_ids, cut=look.cut)
+    return Changes((), all_tried=True)
 
 
 def _elsewhere(run: OpRun) -> str:
@@ -62,16 +208,3 @@ def _elsewhere(run: OpRun) -> str:
         return f"is over: {run.state.value}{reason}"
     phase = f", {run.phase}" if run.phase else ""
     return f"is {run.state.value} on worker {run.worker_id}{phase}"
-
-
-def _document(run: OpRun, summary: str) -> JsonObject:
-    return {"run_id": run.id, "state": run.state.value, "summary": summary}
-
-
-def _needs(run: OpRun, outside: Outside) -> JsonObject:
-    return {"needs": explain.needs_document(_shape(run, outside))}
-
-
-def _shape(run: OpRun, outside: Outside) -> Shape:
-    named, selectors = run.current_attempt.constraints, run.execution.selectors
-    return shape_of(named.cpu, named.ram_mb, named.vram_mb, selectors, outside.settings)

@@ -328,16 +328,12 @@ def list_artifacts(uow: UnitOfWork, run_id: str) -> list[ArtifactRef]:
 
 
 def explain_run(uow: UnitOfWork, run_id: str, outside: Outside) -> JsonObject:
-    """Say why a run is where it is: for a waiting one, the plan's reasons per worker.
-
-    Returns:
-        `run_id`, `state`, `summary` (a sentence) and, for a waiting run, `verdict` (NOW, LATER or
-        NEVER), `needs`, and `workers`: per worker `worker_id`, `name`, `fits`, `ever`, `reasons`.
+    """Say why a run is where it is; see `explanation_of`.
 
     Raises:
         RunNotFound: No such run.
     """
-    return explanation_of(uow, get_run(uow, run_id), outside)
+    return explanation_of(uow, get_run(uow, run_id, events=True), outside)
 
 
 def _whole_id(uow: UnitOfWork, id_or_prefix: str) -> str:
