@@ -224,6 +224,9 @@ class EnginePort:
     async def find_image(self, ref: str) -> ImageInfo | None:
         return await self._engine.ask("find_image", lambda: self._runtime.find_image(ref))
 
+    async def list_images(self, most: int) -> list[str]:
+        return await self._engine.ask("list_images", lambda: self._runtime.list_images(most))
+
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         return await self._engine.until_broken(lambda: self._runtime.pull(ref, on_progress))
 

@@ -21,6 +21,7 @@ from gyoza.worker.agent import Agent
 from gyoza.worker.execution.pipeline import Pipeline
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import RUNS
+from gyoza.worker.gpu import DeclaredGpus
 from gyoza.worker.health import Health
 from gyoza.worker.identity import Identity, load_identity
 from gyoza.worker.journal import Journal
@@ -176,12 +177,12 @@ class Host:
             container_gid=0,
             starting=asyncio.Semaphore(STARTS_AT_ONCE),
             draw=draw,
+            gpus=DeclaredGpus(self._capacity.gpus),
         )
         agent = Agent(
             services,
             Pipeline(stages(services)),
             present=lambda: self._registration(identity),
-            gpus=self._capacity.gpus,
             draw=draw,
         )
         return agent, services

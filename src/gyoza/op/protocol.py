@@ -51,6 +51,12 @@ ENV_ATTEMPT: Final = "GYOZA_ATTEMPT"
 ENV_DEADLINE: Final = "GYOZA_DEADLINE"
 """RFC 3339 time in UTC at which the worker will ask the op to end."""
 
+ENV_GPU_UUID: Final = "GYOZA_GPU_UUID"
+"""The GPU that the run was given; absent from runs that asked for no VRAM."""
+
+ENV_GPU_INDEX: Final = "GYOZA_GPU_INDEX"
+"""Its position on the machine. To CUDA it is number 0: a container sees no other."""
+
 ENV_HOME: Final = "HOME"
 HOME: Final = "/tmp"  # noqa: S108  the container's own tmpfs, its only writable place but `out/`
 

@@ -70,6 +70,10 @@ class FunctionRuntime:
         """See `ContainerRuntime.find_image`."""
         return ImageInfo(ref, None, 0) if ref in self._functions else None
 
+    async def list_images(self, most: int) -> list[str]:
+        """See `ContainerRuntime.list_images`."""
+        return sorted(self._functions)[:most]
+
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """See `ContainerRuntime.pull`; what was not deployed is nowhere."""
         raise ImageNotFound(f"{ref} is no function of this test; gyoza_client.deploy(op) makes one")

@@ -84,6 +84,11 @@ class ProcessRuntime:
         """See `ContainerRuntime.find_image`; the command stands for every image."""
         return ImageInfo(id="process", repo_digest=None, size_bytes=0)
 
+    async def list_images(self, most: int) -> list[str]:
+        """See `ContainerRuntime.list_images`; there are none."""
+        del most
+        return []
+
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """See `ContainerRuntime.pull`; there is nothing to pull."""
         raise ImageNotFound(f"{ref} cannot be pulled: this runtime starts processes, no images")

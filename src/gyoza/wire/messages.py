@@ -230,13 +230,25 @@ class WorkerView(Message):
 
 
 class Gpu(Message):
-    """One GPU; `vram_mb` is what it has, `used_mb` what others than gyoza use of it."""
+    """One GPU.
+
+    Attributes:
+        vram_mb: What it has.
+        index: Its position on the machine, which may be another after a reboot.
+        used_mb: What others than gyoza use of it.
+        problem: Why it cannot be used, in words; "" when it is well.
+        is_declared: An operator says that it is there; nobody can look.
+        used_basis: How `used_mb` was found, in words; "" is process by process.
+    """
 
     uuid: str
     vram_mb: int
     index: int = 0
     name: str = ""
     used_mb: int = 0
+    problem: str = ""
+    is_declared: bool = False
+    used_basis: str = ""
 
 
 class Capacity(Message):
@@ -275,6 +287,8 @@ class Register(Message):
         begun: Attempts that this worker's journal knows to be begun and not ended, whether or not a
             container was found for them. One that is neither here nor among `containers` nor held
             by a live session is closed by the server.
+        images: References and digests of the images on its machine, the newest 2,000 images at
+            most; None when it cannot tell.
     """
 
     worker_id: str
@@ -290,6 +304,7 @@ class Register(Message):
     containers: list[ContainerReport] = []
     begun: list[Held] = []
     made: list[Held] = []
+    images: list[str] | None = None
 
 
 class Verdict(Message):
@@ -339,6 +354,7 @@ class Heartbeat(Message):
         problem: "" when the engine is well, else what is wrong with it, in words.
         leaving: This process ends now and leaves its containers to a successor: the leases get
             longer, and no new work is assigned before the successor has registered.
+        images: As `Register.images`; None when they are as they were told last.
     """
 
     session_id: str
@@ -346,6 +362,7 @@ class Heartbeat(Message):
     gpus: list[Gpu] = []
     problem: str = ""
     leaving: bool = False
+    images: list[str] | None = None
 
 
 class CancelOrder(Message):

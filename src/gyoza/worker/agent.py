@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 
 from gyoza.wire.messages import (
     Assignment,
     CancelOrder,
-    Gpu,
     Heartbeat,
     HeartbeatAnswer,
     Held,
@@ -34,6 +34,7 @@ from gyoza.worker.execution.pipeline import Pipeline
 from gyoza.worker.execution.resumed import Resumed
 from gyoza.worker.execution.services import Services
 from gyoza.worker.execution.workdir import CONTAINER_PREFIX
+from gyoza.worker.gpu import OwnUse
 from gyoza.worker.reporting import Reporter, microseconds
 from gyoza.worker.runtime.interface import ManagedContainer, RuntimeFault
 from gyoza.worker.server_port import (
@@ -46,6 +47,7 @@ from gyoza.worker.server_port import (
 from gyoza.worker.waiting import Backoff, end, first_of, happens_within
 
 HEALTH_EVERY_S: Final = 15.0
+GPUS_EVERY_S: Final = 5.0
 SWEEP_EVERY_S: Final = 60.0
 LIMBO_ASK_EVERY_S: Final = 60.0
 LAST_REPORTS_S: Final = 5.0
@@ -66,8 +68,7 @@ class Agent:
     Args:
         services: The parts that attempts share.
         pipeline: The way of an attempt.
-        present: Makes the registration, without the containers found.
-        gpus: As heartbeats name them.
+        present: Makes the registration, without the containers and images found.
         draw: Jitter of intervals, and claim ids.
     """
 
@@ -77,13 +78,11 @@ class Agent:
         pipeline: Pipeline,
         *,
         present: Presentation,
-        gpus: list[Gpu],
         draw: random.Random,
     ) -> None:
         self._services = services
         self._pipeline = pipeline
         self._present = present
-        self._gpus = gpus
         self._draw = draw
         identity = services.identity
         self._worker_id = identity.worker_id
@@ -172,6 +171,8 @@ class Agent:
             self._reporter.deliver(),
             self._put_in_order_and_claim(),
             self._checks(),
+            self._gpu_looks(),
+            self._services.images.watch(),
             self._registrations(),
         ]
 
@@ -215,7 +216,7 @@ class Agent:
     async def _register_and_settle(self) -> None:
         found = await leftovers.find_containers(self._services)
         known = await leftovers.known_to(self._services)
-        register = self._present()
+        register = await self._presented()
         register.containers = leftovers.inventory(found)
         for (run_id, fence), attempt in known.unfinished.items():
             register.begun.append(Held(run_id=run_id, fence=fence))
@@ -259,9 +260,16 @@ class Agent:
                 await self._register_and_settle()
             except RuntimeFault as fault:
                 _log.warning("registering without an inventory", why=str(fault))
-                await self._register(self._present())
+                await self._register(await self._presented())
             self._register_again.clear()
             self._unwanted = await leftovers.remove(self._services, self._unwanted)
+
+    async def _presented(self) -> Register:
+        register = self._present()
+        register.capacity = replace(register.capacity, gpus=self._services.gpus.known)
+        await self._services.images.look()
+        register.images = self._services.images.names
+        return register
 
     async def _register(self, register: Register) -> Registered:
         backoff = Backoff(self._draw)
@@ -273,6 +281,7 @@ class Agent:
                     _log.warning("waiting for the server", why=str(fault))
                 await self._services.clock.sleep(backoff.next_s())
             else:
+                self._services.images.told(register.images)
                 self._take_registration(answer)
                 return answer
 
@@ -306,8 +315,9 @@ class Agent:
     async def _heartbeats(self) -> None:
         backoff = Backoff(self._draw)
         while True:
+            told = self._heartbeat()
             try:
-                answer = await self._services.server.heartbeat(self._worker_id, self._heartbeat())
+                answer = await self._services.server.heartbeat(self._worker_id, told)
             except ServerAway as fault:
                 if not backoff.failures:
                     _log.warning("heartbeats are not answered", why=str(fault))
@@ -318,6 +328,7 @@ class Agent:
                 await self._services.clock.sleep(self._interval_s)
             else:
                 backoff.reset()
+                self._services.images.told(told.images)
                 self._take_heartbeat(answer)
                 jitter = self._draw.uniform(1 - _JITTER, 1 + _JITTER)
                 await self._services.clock.sleep(self._interval_s * jitter)
@@ -330,8 +341,9 @@ class Agent:
                 # What is unwanted, or of nobody yet, takes its room until it is gone.
                 *(Held(run_id=run_id, fence=fence) for run_id, fence in self._others_keys()),
             ],
-            gpus=self._gpus,
+            gpus=self._services.gpus.known,
             problem=self._services.health.problem,
+            images=self._services.images.news,
         )
 
     def _others_keys(self) -> list[Key]:
@@ -418,6 +430,21 @@ class Agent:
                     self._unwanted = self._unwanted if left is None else left
                     swept_s = clock.monotonic()
             await clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)
+
+    async def _gpu_looks(self) -> None:
+        while True:
+            await self._services.gpus.look(self._own_use())
+            await self._services.clock.sleep(GPUS_EVERY_S)
+
+    def _own_use(self) -> OwnUse:
+        granted: Counter[str] = Counter()
+        containers = {each.handle.id for each in (*self._unwanted, *self._limbo)}
+        for execution, _ in self._running.values():
+            context = execution.context
+            if context.handle is not None:
+                containers.add(context.handle.id)
+                granted[context.assignment.gpu_uuid or ""] += context.constraints.vram_mb or 0
+        return OwnUse(frozenset(containers), granted)
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ from gyoza.worker.execution.stages.prepare_workdir import PrepareWorkdir
 from gyoza.worker.execution.stages.report_result import ReportResult
 from gyoza.worker.execution.stages.resolve_image import ResolveImage
 from gyoza.worker.execution.stages.start_container import StartContainer
-from gyoza.worker.gpu import declared_gpus
+from gyoza.worker.gpu import NOTHING, DeclaredGpus, Gpus, declared_gpus
 from gyoza.worker.health import Health
 from gyoza.worker.identity import (
     HAND_OVER,
@@ -46,6 +46,7 @@ from gyoza.worker.identity import (
     owned_state_folder,
 )
 from gyoza.worker.journal import Journal
+from gyoza.worker.nvml import NvmlGpus, nvml_library
 from gyoza.worker.runtime.docker import DEFAULT_SOCKET, DockerRuntime
 from gyoza.worker.runtime.interface import ContainerRuntime, RuntimeFault
 from gyoza.worker.runtime.registry_auth import registry_auth
@@ -57,6 +58,7 @@ STARTS_PER_CORE: Final = 2
 MAX_THREADS: Final = 256
 EXIT_FAILURE: Final = 1
 EXIT_USAGE: Final = 2
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def start() -> None:
@@ -100,6 +102,7 @@ def assemble(
     runtime: ContainerRuntime,
     server: ServerPort,
     capacity: Capacity,
+    gpus: Gpus | None = None,
 ) -> tuple[Agent, Services]:
     """Put the parts together.
 
@@ -109,6 +112,7 @@ def assemble(
         runtime: Runs containers.
         server: Where assignments come from.
         capacity: What to offer.
+        gpus: Where to look at the GPUs in it; None when they cannot change.
     """
     clock, draw = SystemClock(), random.SystemRandom()
     identity = load_identity(state_dir, now=clock.now())
@@ -127,12 +131,12 @@ def assemble(
         draw=draw,
         file_cache_mb=settings.file_cache_mb,
         dev_sources=settings.dev_sources,
+        gpus=gpus or DeclaredGpus(capacity.gpus),
     )
     agent = Agent(
         services,
         Pipeline(stages(services)),
         present=lambda: registration(settings, identity, capacity),
-        gpus=capacity.gpus,
         draw=draw,
     )
     return agent, services
@@ -160,6 +164,21 @@ def container_user(euid: int, egid: int) -> tuple[int, int]:
     return euid, egid
 
 
+async def find_gpus(declared: list[int] | None) -> Gpus:
+    """The GPUs to offer: what the operator declares, else what NVML finds.
+
+    Args:
+        declared: VRAM in megabytes of each; None declares nothing.
+    """
+    library = nvml_library() if declared is None else None
+    if library is None:
+        return DeclaredGpus(declared_gpus(declared or []))
+    gpus = NvmlGpus(library)
+    found = await gpus.look(NOTHING)
+    _log.info("GPUs", found=[gpu.uuid for gpu in found])
+    return gpus if gpus.has_library else DeclaredGpus()
+
+
 async def _run(settings: WorkerSettings, state_dir: Path) -> None:
     # What waits for disks must not wait for each other: hashing a large file would otherwise keep
     # a stop from being written, and a heartbeat's connection from finding its address.
@@ -171,10 +190,10 @@ async def _run(settings: WorkerSettings, state_dir: Path) -> None:
     server = HttpServer(settings.server_url, settings.worker_key)
     try:
         engine = await runtime.fingerprint()
-        gpus = declared_gpus(settings.gpus)
-        capacity = offered(engine, cpu=settings.cpu, ram_mb=settings.ram_mb, gpus=gpus)
+        gpus = await find_gpus(settings.gpus)
+        capacity = offered(engine, cpu=settings.cpu, ram_mb=settings.ram_mb, gpus=gpus.known)
         agent, services = assemble(
-            settings, state_dir, runtime=runtime, server=server, capacity=capacity
+            settings, state_dir, runtime=runtime, server=server, capacity=capacity, gpus=gpus
         )
         _tie_to_signals(agent)
         try:

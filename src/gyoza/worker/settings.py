@@ -29,7 +29,8 @@ class WorkerSettings(BaseSettings):
         tags: What selectors match, written `zone=attic,disk=ssd`.
         cpu: Whole CPUs to offer; 0 for all.
         ram_mb: Memory to offer in megabytes; 0 for all but 512.
-        gpus: VRAM in megabytes of each GPU to offer, written `24576,24576`.
+        gpus: VRAM in megabytes of each GPU to offer, written `24576,24576`; `none` offers none.
+            None, as unset, offers what NVML finds.
         file_cache_mb: How much to keep of input files that no attempt uses, for the next that
             wants them, in megabytes; 0 keeps nothing.
         docker_host: The engine's address; "" for its usual socket.
@@ -51,7 +52,7 @@ class WorkerSettings(BaseSettings):
     tags: Annotated[dict[str, str], NoDecode] = {}
     cpu: int = Field(default=0, ge=0)
     ram_mb: int = Field(default=0, ge=0)
-    gpus: Annotated[list[int], NoDecode] = Field(default=[], validation_alias="GYOZA_GPUS")
+    gpus: Annotated[list[int] | None, NoDecode] = Field(default=None, validation_alias="GYOZA_GPUS")
     file_cache_mb: int = Field(default=10_240, ge=0)
     docker_host: str = Field(default="", validation_alias="GYOZA_DOCKER_HOST")
     runtime: str = Field(default="docker", pattern="^docker$")
@@ -68,9 +69,15 @@ class WorkerSettings(BaseSettings):
     def _read_gpus(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
+        if not value.strip():
+            return None
+        if value.strip() == "none":
+            return []
         sizes = [part.strip() for part in value.split(",") if part.strip()]
         if not all(size.isdecimal() and int(size) > 0 for size in sizes):
-            raise ValueError(f"{value!r} is no comma list of megabytes such as 24576,24576")
+            raise ValueError(
+                f"{value!r} is no comma list of megabytes such as 24576,24576, nor none"
+            )
         return [int(size) for size in sizes]
 
 

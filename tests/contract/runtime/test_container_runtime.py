@@ -43,6 +43,16 @@ class TestContainerRuntime:
         assert found.id.startswith("sha256:")
         assert found.size_bytes > 0
 
+    async def test_an_image_is_listed_under_the_names_it_is_found_by(self, bench: Bench) -> None:
+        image = bench.spec("succeeds").image
+        found = await bench.runtime.find_image(image)
+
+        listed = await bench.runtime.list_images(2000)
+
+        assert found is not None
+        assert {image, found.id} <= set(listed)
+        assert await bench.runtime.list_images(0) == []
+
     async def test_an_unknown_image_is_not_found(self, bench: Bench) -> None:
         assert await bench.runtime.find_image("gyoza-test/never-built:1") is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -14,6 +15,7 @@ from gyoza.worker.runtime.interface import ContainerHandle, Mount, StartFailed
 from tests.contract.runtime.bench import Bench
 from tests.support.engine import Engine
 
+GREEDY = "gyoza-test/wants-all-gpus:1"
 pytestmark = [pytest.mark.anyio, pytest.mark.docker]
 
 MEBIBYTE = 1024 * 1024
@@ -80,6 +82,8 @@ async def test_a_live_container_has_the_settings_of_the_policy(
     assert inspected["Config"]["StopTimeout"] == 7
     assert inspected["Config"]["Tty"] is False
     assert "NVIDIA_VISIBLE_DEVICES=void" in inspected["Config"]["Env"]
+    assert "CUDA_VISIBLE_DEVICES=" in inspected["Config"]["Env"]
+    assert not inspected["HostConfig"]["DeviceRequests"]
     assert {
         (mount["Type"], mount["Source"], mount["Destination"], mount["RW"], mount["Propagation"])
         for mount in inspected["Mounts"]
@@ -251,3 +255,26 @@ def _picked(host_config: dict[str, Any]) -> dict[str, Any]:
         for name, value in host_config.items()
         if name in spoken or (value and name not in _NOT_POLICY)
     }
+
+
+async def test_a_cpu_run_sees_no_gpu_whatever_its_image_says(
+    docker_bench: Bench, engine: Engine
+) -> None:
+    made = await docker_bench.created("succeeds")
+    says = quote("ENV NVIDIA_VISIBLE_DEVICES=all CUDA_VISIBLE_DEVICES=0,1")
+    repo, _, tag = GREEDY.partition(":")
+    commit = f"/commit?container={made.id}&repo={repo}&tag={tag}&changes={says}"
+    status, answer = engine.call("POST", commit)
+    assert status == 201, answer
+    try:
+        handle = await docker_bench.created("succeeds", image=GREEDY)
+
+        _, inspected = engine.call("GET", f"/containers/{handle.id}/json")
+        await docker_bench.runtime.remove(handle)
+    finally:
+        engine.call("DELETE", f"/images/{GREEDY}?force=1")
+
+    seen = dict(each.split("=", 1) for each in inspected["Config"]["Env"])
+    assert seen["NVIDIA_VISIBLE_DEVICES"] == "void"
+    assert seen["CUDA_VISIBLE_DEVICES"] == ""
+    assert not inspected["HostConfig"]["DeviceRequests"]

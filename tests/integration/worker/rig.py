@@ -17,6 +17,7 @@ from gyoza.worker.agent import Agent
 from gyoza.worker.clock import Clock, SystemClock
 from gyoza.worker.execution.pipeline import Pipeline
 from gyoza.worker.execution.services import Services
+from gyoza.worker.gpu import Gpus
 from gyoza.worker.health import Health
 from gyoza.worker.identity import Identity
 from gyoza.worker.journal import Journal
@@ -141,6 +142,7 @@ async def a_rig(
     heartbeat_s: float = 0.02,
     runtime: ContainerRuntime | None = None,
     user: tuple[int, int] = (0, 0),
+    gpus: Gpus | None = None,
 ) -> AsyncGenerator[Rig]:
     """A worker that is registered and claims; it is drained at the end."""
     clock: Clock = FastClock(factor)
@@ -149,6 +151,7 @@ async def a_rig(
     runtime = runtime or FakeRuntime(clock, scripts, registry=registry)
     server = FakeServer(clock, heartbeat_interval_s=heartbeat_s * factor)
     agent, services = _a_worker(state_dir, runtime, server, clock, user, session="session")
+    services.gpus = gpus or services.gpus
     rig = Rig(agent, server, runtime, services, state_dir, clock, user)
     rig.life = asyncio.create_task(agent.run())
     try:
@@ -203,7 +206,6 @@ def _a_worker(
             version="0",
             capacity=Capacity(cpu=4, ram_mb=4096),
         ),
-        gpus=[],
         draw=draw,
     )
     return agent, services

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from gyoza.worker.clock import Clock
 from gyoza.worker.file_cache import FileCache
+from gyoza.worker.gpu import DeclaredGpus, Gpus
 from gyoza.worker.health import Health
 from gyoza.worker.identity import Identity
+from gyoza.worker.images import KnownImages
 from gyoza.worker.journal import Journal
 from gyoza.worker.runtime.interface import ContainerRuntime
 from gyoza.worker.server_port import ServerPort
@@ -34,6 +36,8 @@ class Services:
         draw: Jitter of pauses.
         file_cache_mb: How much is kept of input files that no attempt uses.
         files: The input files on this machine; made of the other parts.
+        images: What images are on this machine; made of the other parts.
+        gpus: The machine's, as this worker offers them.
         dev_sources: Where `gyoza dev` says which versions see which sources; None for nowhere.
         cluster_id: As the server names itself; "" before registration.
         lease_s: Seconds that the server waits for a sign of life before it gives an attempt up.
@@ -54,6 +58,8 @@ class Services:
     draw: random.Random
     file_cache_mb: int = 10_240
     files: FileCache = field(init=False)
+    images: KnownImages = field(init=False)
+    gpus: Gpus = field(default_factory=DeclaredGpus)
     dev_sources: Path | None = None
     cluster_id: str = ""
     lease_s: float = 60.0
@@ -64,6 +70,7 @@ class Services:
     )
 
     def __post_init__(self) -> None:
+        self.images = KnownImages(self.runtime, self.clock)
         self.files = FileCache(
             self.state_dir,
             self.server,

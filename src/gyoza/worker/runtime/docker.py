@@ -32,6 +32,7 @@ from gyoza.worker.runtime.docker_answers import (
     container_state,
     engine_info,
     image_info,
+    image_names,
     signal_of,
 )
 from gyoza.worker.runtime.docker_host import engine_process, nofile_limit
@@ -68,6 +69,7 @@ class DockerTimeouts:
 
     Attributes:
         inspect_s: For questions.
+        list_s: To list all images, of which there may be thousands.
         create_s: To create a container.
         start_s: To start one; a busy machine takes seconds.
         signal_s: To deliver a signal.
@@ -75,6 +77,7 @@ class DockerTimeouts:
     """
 
     inspect_s: float = 5.0
+    list_s: float = 20.0
     create_s: float = 30.0
     start_s: float = 60.0
     signal_s: float = 10.0
@@ -127,6 +130,11 @@ class DockerRuntime:
                 return image_info(ref, await self._docker.images.inspect(ref))
         except ContainerGone:
             return None
+
+    async def list_images(self, most: int) -> list[str]:
+        """See `ContainerRuntime.list_images`."""
+        async with _asking("list images", self._timeouts.list_s):
+            return image_names(await self._docker.images.list(), most)
 
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """See `ContainerRuntime.pull`. Cancelling it ends the pull in the engine too."""

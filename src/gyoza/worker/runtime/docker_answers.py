@@ -7,7 +7,7 @@ what the API promises raises KeyError here and becomes a `RuntimeFault` where th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from signal import Signals
 from typing import Any, Final, cast, get_args
@@ -61,6 +61,19 @@ def image_info(ref: str, answer: Mapping[str, Any]) -> ImageInfo:
         repo_digest=next(iter([*ours, *digests]), None),
         size_bytes=int(answer["Size"]),
     )
+
+
+def image_names(answer: Iterable[Mapping[str, Any]], most: int) -> list[str]:
+    """The names of `GET /images/json`; see `ContainerRuntime.list_images`."""
+    newest = sorted(answer, key=lambda image: int(image["Created"]), reverse=True)[:most]
+    names: set[str] = set()
+    for image in newest:
+        digests: list[str] = image.get("RepoDigests") or []
+        tags: list[str] = image.get("RepoTags") or []
+        names |= {image["Id"], *digests, *(digest.rpartition("@")[2] for digest in digests)}
+        names |= {*tags, *(tag.removesuffix(":latest") for tag in tags)}
+    # Images without a name are listed under one that means "none".
+    return sorted(name for name in names if "<none>" not in name)
 
 
 def signal_of(event: Mapping[str, Any]) -> int:

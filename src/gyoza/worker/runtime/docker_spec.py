@@ -64,12 +64,17 @@ def create_body(spec: ContainerSpec, nofile: int = NOFILE) -> dict[str, Any]:
 
 
 def environment(spec: ContainerSpec) -> dict[str, str]:
-    """The caller's variables, with what decides over GPUs set by us alone."""
+    """The caller's variables, with what decides over GPUs set by us alone.
+
+    `CUDA_VISIBLE_DEVICES` too, since an image may have brought its own. It counts within what the
+    container sees: numbers, because not every library reads UUIDs there.
+    """
     if not spec.gpu_uuids:
-        return {**spec.env, "NVIDIA_VISIBLE_DEVICES": NO_GPU}
+        return {**spec.env, "NVIDIA_VISIBLE_DEVICES": NO_GPU, "CUDA_VISIBLE_DEVICES": ""}
     return {
         **spec.env,
         "NVIDIA_VISIBLE_DEVICES": ",".join(spec.gpu_uuids),
+        "CUDA_VISIBLE_DEVICES": ",".join(str(at) for at in range(len(spec.gpu_uuids))),
         "NVIDIA_DRIVER_CAPABILITIES": ",".join(GPU_ABILITIES),
     }
 

@@ -84,6 +84,12 @@ class FakeRuntime:
         self._meet_fault("find_image")
         return self._images.get(ref)
 
+    async def list_images(self, most: int) -> list[str]:
+        """See `ContainerRuntime.list_images`; the newest are those that were pulled last."""
+        self._meet_fault("list_images")
+        newest = list(self._images.items())[-most:] if most else []
+        return [name for ref, image in newest for name in (ref, image.id)]
+
     async def pull(self, ref: str, on_progress: Callable[[PullProgress], None]) -> ImageInfo:
         """See `ContainerRuntime.pull`."""
         self._meet_fault("pull")

@@ -408,6 +408,17 @@ class ContainerRuntime(Protocol):
         """
         ...
 
+    async def list_images(self, most: int) -> list[str]:
+        """What the images on this machine are called: tags, digest references, local ids.
+
+        A tag `latest` is named with and without it; a digest with and without its repository. In
+        no special order.
+
+        Args:
+            most: So many images, the newest.
+        """
+        ...
+
     async def create(self, spec: ContainerSpec) -> ContainerHandle:
         """Make a container, without starting it.
 

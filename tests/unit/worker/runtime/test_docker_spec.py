@@ -33,7 +33,7 @@ def test_a_cpu_run_is_translated_to_exactly_this() -> None:
         "Image": "op:1",
         "Entrypoint": ["python", "-m", "op"],
         "Cmd": [],
-        "Env": ["HOME=/tmp", "NVIDIA_VISIBLE_DEVICES=void"],
+        "Env": ["HOME=/tmp", "NVIDIA_VISIBLE_DEVICES=void", "CUDA_VISIBLE_DEVICES="],
         "Labels": {"org.gyoza.run": "run_1"},
         "User": "65532:65532",
         "NetworkDisabled": True,
@@ -93,15 +93,19 @@ def test_a_gpu_run_gets_its_gpus_by_uuid_and_no_others() -> None:
     ]
     assert "NVIDIA_VISIBLE_DEVICES=GPU-a,GPU-b" in body["Env"]
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in body["Env"]
+    assert "CUDA_VISIBLE_DEVICES=0,1" in body["Env"]
 
 
 @pytest.mark.parametrize("gpu_uuids", [(), ("GPU-a",)])
 def test_a_caller_cannot_show_itself_more_gpus_through_the_environment(
     gpu_uuids: tuple[str, ...],
 ) -> None:
-    body = create_body(a_spec(gpu_uuids=gpu_uuids, env={"NVIDIA_VISIBLE_DEVICES": "all"}))
+    greedy = {"NVIDIA_VISIBLE_DEVICES": "all", "CUDA_VISIBLE_DEVICES": "7"}
+
+    body = create_body(a_spec(gpu_uuids=gpu_uuids, env=greedy))
 
     assert "NVIDIA_VISIBLE_DEVICES=all" not in body["Env"]
+    assert "CUDA_VISIBLE_DEVICES=7" not in body["Env"]
 
 
 def test_with_a_network_the_container_joins_the_default_bridge() -> None:

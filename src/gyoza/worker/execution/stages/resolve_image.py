@@ -40,6 +40,7 @@ class ResolveImage:
             if not await self._found(context, references):
                 context.image = references[-1]
                 context.image_info = await self._pull(context, references[-1])
+                self._services.images.changed()
 
     async def exit(self, context: ExecutionContext) -> None:
         """See `Stage.exit`: nothing is held."""

@@ -112,12 +112,23 @@ class StartContainer:
         ends = [at for at in (context.deadline, _after(now, run_s)) if at is not None]
         deadline = format_time(min(ends)) if ends else None
         context.env_vars.update(variables(context, deadline))
+        context.env_vars.update(self._gpu_variables(context))
         context.volumes[:] = mounts(context.folder, has_network=context.settings.network)
         context.volumes += source_mounts(self._services.dev_sources, context.assignment)
         context.folder.write_in(protocol.CONTEXT_FILE, description(context, deadline))
 
+    def _gpu_variables(self, context: ExecutionContext) -> dict[str, str]:
+        uuid = context.assignment.gpu_uuid
+        if uuid is None:
+            return {}
+        found = {protocol.ENV_GPU_UUID: uuid}
+        for gpu in self._services.gpus.known:
+            if gpu.uuid == uuid:
+                found[protocol.ENV_GPU_INDEX] = str(gpu.index)
+        return found
+
     def _spec(self, context: ExecutionContext) -> ContainerSpec:
-        assignment, settings = context.assignment, context.settings
+        gpu_uuid, settings = context.assignment.gpu_uuid, context.settings
         ram_mb = context.constraints.ram_mb or _DEFAULT_RAM_MB
         return ContainerSpec(
             name=f"{CONTAINER_PREFIX}{context.folder.path.name}",
@@ -133,7 +144,8 @@ class StartContainer:
             shm_mb=min(max(ram_mb // 4, 16), 8192),
             tmpfs_mb=max(ram_mb // 2, 16),
             network=settings.network,
-            gpu_uuids=(assignment.gpu_uuid,) if assignment.gpu_uuid else (),
+            # What is only declared the engine does not know; the op is told of it, and no more.
+            gpu_uuids=(gpu_uuid,) if gpu_uuid and self._services.gpus.are_devices else (),
             stop_grace_s=int(min(settings.grace_s, protocol.MAX_GRACE_S)),
         )
 
