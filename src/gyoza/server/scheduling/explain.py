@@ -23,6 +23,7 @@ _CHECK_WORDS = {
     "tags": "without the tags it needs",
     "cpu": "without enough free CPU",
     "ram": "without enough free RAM",
+    "gpu": "with its GPU in quarantine",
     "vram": "without enough free VRAM",
     "kept": "kept for a run that comes first",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
+from gyoza.server.scheduling.rooms import Room
 from gyoza.server.scheduling.snapshot import GpuSnapshot, Shape, WorkerSnapshot
 
 
@@ -17,7 +18,7 @@ class Reason(NamedTuple):
     """Why a worker does not take a run.
 
     Attributes:
-        check: Which check said no: state, tags, cpu, ram, vram or kept.
+        check: Which check said no: state, tags, cpu, ram, gpu, vram or kept.
         text: The same for people, with figures.
         ever: Whether the same worker might take it later.
     """
@@ -25,88 +26,6 @@ class Reason(NamedTuple):
     check: str
     text: str
     ever: bool
-
-
-class Spare:
-    """What of a worker may be used by others although it is kept for a run that waits for it.
-
-    Attributes:
-        run_id: The run it is kept for.
-        cpu: CPUs beyond what that run will take.
-        ram_mb: Megabytes of RAM beyond it.
-        gpu: Position of the GPU kept for it; None when it needs none.
-        vram_mb: Megabytes of that GPU beyond it.
-    """
-
-    __slots__ = ("cpu", "gpu", "ram_mb", "run_id", "vram_mb")
-
-    def __init__(self, run_id: str, cpu: int, ram_mb: int, gpu: int | None, vram_mb: int) -> None:
-        self.run_id = run_id
-        self.cpu = cpu
-        self.ram_mb = ram_mb
-        self.gpu = gpu
-        self.vram_mb = vram_mb
-
-
-class Room:
-    """What is free on a worker while a plan is made; placing a run takes of it.
-
-    Attributes:
-        worker: The worker as the snapshot has it.
-        cpu: Free CPUs.
-        ram_mb: Free megabytes of RAM.
-        vram_mb: Free megabytes per GPU, in the order of `worker.gpus`.
-        changes: How many times it has become smaller.
-        spare: Set once the worker is kept for a run that waits for it.
-    """
-
-    __slots__ = ("changes", "cpu", "ram_mb", "spare", "vram_mb", "worker")
-
-    def __init__(self, worker: WorkerSnapshot) -> None:
-        self.worker = worker
-        # A worker may come back smaller than what it already holds; then nothing is free.
-        self.cpu = max(0, worker.cpu - worker.reserved_cpu)
-        self.ram_mb = max(0, worker.ram_mb - worker.reserved_ram_mb)
-        self.vram_mb = [gpu.free_mb for gpu in worker.gpus]
-        self.changes = 0
-        self.spare: Spare | None = None
-
-    def keep(self, spare: Spare) -> None:
-        """Keep the worker for a run: from now on others get only what that run will not need."""
-        self.changes += 1
-        self.spare = spare
-
-    def take(self, shape: Shape) -> GpuSnapshot | None:
-        """Reserve room for a run that fits; returns its GPU, None when it needs none."""
-        self.changes += 1
-        self.cpu -= shape.cpu
-        self.ram_mb -= shape.ram_mb
-        index = self.gpu_for(shape)
-        spare = self.spare
-        if spare is not None:
-            spare.cpu -= shape.cpu
-            spare.ram_mb -= shape.ram_mb
-            if index is not None and index == spare.gpu:
-                spare.vram_mb -= shape.vram_mb
-        if index is None:
-            return None
-        self.vram_mb[index] -= shape.vram_mb
-        return self.worker.gpus[index]
-
-    def gpu_for(self, shape: Shape) -> int | None:
-        """Return the position of the fullest GPU with enough free, None without need or room."""
-        if not shape.vram_mb:
-            return None
-        fitting = [at for at in range(len(self.vram_mb)) if self.free_vram(at) >= shape.vram_mb]
-        gpus = self.worker.gpus
-        return min(fitting, key=lambda at: (self.vram_mb[at], gpus[at].uuid), default=None)
-
-    def free_vram(self, at: int) -> int:
-        """Megabytes of a GPU, by its position, that a run may get now."""
-        spare = self.spare
-        if spare is None or spare.gpu != at:
-            return self.vram_mb[at]
-        return min(self.vram_mb[at], spare.vram_mb)
 
 
 Check: TypeAlias = Callable[[Shape, Room], Reason | None]
@@ -150,9 +69,19 @@ def ram(shape: Shape, room: Room) -> Reason | None:
     return Reason("ram", text, ever=shape.ram_mb <= has)
 
 
+def gpu(shape: Shape, room: Room) -> Reason | None:
+    """A GPU in quarantine gets no work, even where it alone would have room."""
+    if not shape.vram_mb or _has_vram(shape, room):
+        return None
+    for each in room.worker.gpus:
+        if each.problem and each.vram_mb >= shape.vram_mb:
+            return Reason("gpu", f"gpu {each.index} is quarantined: {each.problem}", ever=True)
+    return None
+
+
 def vram(shape: Shape, room: Room) -> Reason | None:
     """All of a run's VRAM lies on one GPU, which several runs may share."""
-    if not shape.vram_mb or any(free >= shape.vram_mb for free in room.vram_mb):
+    if not shape.vram_mb or _has_vram(shape, room) or gpu(shape, room):
         return None
     gpus = room.worker.gpus
     if not gpus:
@@ -169,7 +98,7 @@ def vram(shape: Shape, room: Room) -> Reason | None:
 def kept(shape: Shape, room: Room) -> Reason | None:
     """What a worker has free may be kept for a run that comes first and needs more of it."""
     spare = room.spare
-    if spare is None or _is_within(shape, room, spare):
+    if spare is None or _leaves_enough(shape, room):
         return None
     return Reason(
         "kept", f"is kept for {spare.run_id}, which comes first and waits for it", ever=True
@@ -179,24 +108,32 @@ def kept(shape: Shape, room: Room) -> Reason | None:
 # A run that needs nothing fits any number of times; no plan is longer.
 _WITHOUT_NEED: Final = 1_000_000
 
-CHECKS: Final[tuple[Check, ...]] = (ready, cpu, ram, vram, tags, kept)
+CHECKS: Final[tuple[Check, ...]] = (ready, cpu, ram, gpu, vram, tags, kept)
 
 
 def fits(shape: Shape, room: Room) -> bool:
     """Whether no check says no: what `refusals` knows in words, at the speed a plan needs.
 
-    A plan asks this for every shape and worker, hundreds of thousands of times, and almost nobody
-    reads the reasons; a property test holds the two together.
+    Almost nobody reads the reasons; a property test holds the two together.
     """
+    return has_room(shape, room) and _leaves_enough(shape, room)
+
+
+def has_room(shape: Shape, room: Room) -> bool:
+    """Whether it would fit if the worker were not kept for anybody."""
     worker = room.worker
     return (
         shape.cpu <= room.cpu
         and shape.ram_mb <= room.ram_mb
         and worker.state == "READY"
-        and (not shape.vram_mb or any(free >= shape.vram_mb for free in room.vram_mb))
-        and (not shape.selectors or worker.tags.items() >= set(shape.selectors))
-        and (room.spare is None or _is_within(shape, room, room.spare))
+        and (not shape.vram_mb or _has_vram(shape, room))
+        and (not shape.selectors or has_tags(shape, worker))
     )
+
+
+def has_tags(shape: Shape, worker: WorkerSnapshot) -> bool:
+    """Whether the worker is one of those that the shape's selectors ask for."""
+    return all(worker.tags.get(name) == wanted for name, wanted in shape.selectors)
 
 
 def how_many_fit(shape: Shape, rooms: Iterable[Room]) -> int:
@@ -227,11 +164,18 @@ def could_ever(shape: Shape, worker: WorkerSnapshot) -> bool:
         shape.cpu <= worker.cpu
         and shape.ram_mb <= worker.ram_mb
         and (not shape.vram_mb or any(gpu.vram_mb >= shape.vram_mb for gpu in worker.gpus))
-        and all(worker.tags.get(name) == wanted for name, wanted in shape.selectors)
+        and has_tags(shape, worker)
     )
 
 
-def _is_within(shape: Shape, room: Room, spare: Spare) -> bool:
+def _has_vram(shape: Shape, room: Room) -> bool:
+    return any(free >= shape.vram_mb for free in room.vram_mb)
+
+
+def _leaves_enough(shape: Shape, room: Room) -> bool:
+    spare = room.spare
+    if spare is None:
+        return True
     if shape.cpu > spare.cpu or shape.ram_mb > spare.ram_mb:
         return False
     return not shape.vram_mb or room.gpu_for(shape) is not None

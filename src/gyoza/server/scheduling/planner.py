@@ -1,26 +1,25 @@
 """`plan(snapshot)`: the whole decision of who runs where, as one pure function.
 
-Runs are taken in the order of `turns`; each gets the best worker it fits on, or its reasons. The
-first that finds no room has a worker kept for it (`promises`); the ones behind it go on where they
-cannot delay it. Room only shrinks while a plan is made, which two economies rest on: a shape that
-failed once fails for the rest of the plan, and a worker found unfit for a shape stays so. A
-worker's place in a shape's heap may be older than its last change; whatever is taken from the heap
-is looked at again before it is used.
+Runs are taken in the order of `turns`; each gets the best worker it fits on (`gaps`), or its
+reasons. Some are held back whatever room there is (`limits`). The first that finds no room has a
+worker kept for it (`promises`), by displacing others if it is much more urgent than they
+(`preemption`); the ones behind it go on where they cannot delay it. Room only shrinks while a plan
+is made, so a shape that failed once fails for the rest of the plan.
 """
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gyoza.server.scheduling.feasibility import Reason, Room, could_ever, fits, refusals
-from gyoza.server.scheduling.limits import Rule
+from gyoza.server.scheduling.feasibility import Reason, could_ever, refusals
+from gyoza.server.scheduling.gaps import Fleet
+from gyoza.server.scheduling.limits import Rule, Tally
 from gyoza.server.scheduling.preemption import Eviction
-from gyoza.server.scheduling.promises import Promise, promise
-from gyoza.server.scheduling.ranking import Rank, rank
-from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
-from gyoza.server.scheduling.turns import Turns
+from gyoza.server.scheduling.promises import Kept, Promise, promise
+from gyoza.server.scheduling.rooms import Room
+from gyoza.server.scheduling.snapshot import GpuSnapshot, PendingRun, Shape, Snapshot
+from gyoza.server.scheduling.turns import Lane, Turns
 
 
 class Verdict(StrEnum):
@@ -109,52 +108,68 @@ def plan(snapshot: Snapshot) -> Plan:
         Placements that never over-commit a worker, and the reasons of everything else; the same
         for the same snapshot, whatever the order of its runs and workers.
     """
-    workers = sorted(snapshot.workers, key=lambda worker: worker.worker_id)
-    rooms = tuple(Room(worker) for worker in workers)
-    searches: dict[Shape, _Search] = {}
-    placements: list[Placement] = []
-    unplaced: list[Unplaced] = []
-    promised: Promise | None = None
-    turns = Turns(snapshot)
-    for lane in turns:
-        search = searches.get(lane.shape)
-        if search is None:
-            search = searches[lane.shape] = _Search(lane.shape, rooms)
-        room = search.best()
-        if room is None:
-            promised = promised or promise(lane.head, rooms)
-            unplaced += (Unplaced(run, search.refusals) for run in lane.rest())
-            turns.blocked(lane)
-        else:
-            gpu = room.take(lane.shape)
-            uuid = gpu.uuid if gpu else None
-            placements.append(Placement(lane.head, room.worker.worker_id, uuid))
-            turns.placed(lane)
-    return Plan(tuple(placements), tuple(unplaced), promised)
+    return _Planning(snapshot).made()
 
 
-class _Search:
-    """The workers that may take one shape, best first."""
+class _Planning:
+    """A plan while it is made."""
 
-    __slots__ = ("_heap", "_shape", "refusals")
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        workers = sorted(snapshot.workers, key=lambda worker: worker.worker_id)
+        self._rooms = tuple(Room(worker) for worker in workers)
+        self._fleet = Fleet(self._rooms)
+        self._turns = Turns(snapshot)
+        self._tally = Tally(snapshot)
+        self._refusals: dict[Shape, Refusals] = {}
+        self._hopeless: set[Shape] = set()
+        self._placements: list[Placement] = []
+        self._unplaced: list[Unplaced] = []
+        self._kept: Kept | None = None
 
-    def __init__(self, shape: Shape, rooms: tuple[Room, ...]) -> None:
-        self._shape = shape
-        self.refusals = Refusals(shape, rooms)
-        self._heap: list[tuple[Rank, int, Room]] = [
-            (rank(shape, room), room.changes, room) for room in rooms if fits(shape, room)
-        ]
-        heapq.heapify(self._heap)
+    def made(self) -> Plan:
+        """Take turns until none is left, and return the plan."""
+        for lane in self._turns:
+            rule = self._tally.rule(lane.head)
+            if rule is not None or not self._place(lane):
+                self._leave(lane, rule)
+        kept = self._kept
+        return Plan(
+            tuple(self._placements),
+            tuple(self._unplaced),
+            kept.promise if kept else None,
+            kept.evictions if kept else (),
+        )
 
-    def best(self) -> Room | None:
-        """Return the best room for one more run of the shape; None when there is none."""
-        while self._heap:
-            _, changes, room = self._heap[0]
-            if changes == room.changes:
-                return room
-            if fits(self._shape, room):
-                entry = (rank(self._shape, room), room.changes, room)
-                heapq.heapreplace(self._heap, entry)
+    def _place(self, lane: Lane) -> bool:
+        run, shape = lane.head, lane.shape
+        room = None if shape in self._refusals else self._fleet.best(shape, run.image)
+        if room is not None:
+            self._placed(lane, room, room.take(shape))
+            return True
+        self._refusals.setdefault(shape, Refusals(shape, self._rooms))
+        kept = self._kept
+        if kept is None or not kept.lends_to(run, self._snapshot.now):
+            return False
+        self._placed(lane, kept.room, kept.room.lend(shape))
+        return True
+
+    def _placed(self, lane: Lane, room: Room, gpu: GpuSnapshot | None) -> None:
+        run = lane.head
+        uuid = gpu.uuid if gpu else None
+        self._placements.append(Placement(run, room.worker.worker_id, uuid))
+        self._fleet.shrank(room)
+        self._tally.placed(run)
+        self._turns.placed(lane)
+
+    def _leave(self, lane: Lane, rule: Rule | None) -> None:
+        run, shape = lane.head, lane.shape
+        refusals = self._refusals.get(shape) or Refusals(shape, self._rooms)
+        self._unplaced += (Unplaced(each, refusals, rule) for each in lane.rest())
+        if rule is None and self._kept is None and shape not in self._hopeless:
+            self._kept = promise(run, self._rooms, self._snapshot)
+            if self._kept is None:
+                self._hopeless.add(shape)
             else:
-                heapq.heappop(self._heap)
-        return None
+                self._fleet.shrank(self._kept.room)
+        self._turns.blocked(lane)

@@ -1,20 +1,32 @@
 """Keeping a worker for the first run that finds no room, so that smaller ones cannot starve it.
 
-Of the workers that could take the run, the one is kept whose blocking attempts began earliest: the
-shortest row of its oldest attempts, after whose end the run fits. Others may use what the run will
-not need. Attempts that begin later never enter that row, so the wait is bounded by attempts that
-already run; no times have to be known. (Backfill with a reservation for the first job: Lifka, "The
-ANL/IBM SP Scheduling System", 1995, with start order in place of users' time limits.)
+Others may use what the run will not need of the worker that is kept. Which worker that is:
+
+1. one where the run fits once attempts have ended that are being stopped already;
+2. else one where a much more urgent run may displace others (`preemption`);
+3. else the one where it fits first by what was learned of run times. Runs that will hardly last
+   until then may use all of it meanwhile;
+4. else, and always once the run has waited longer than `patience_s`, the one whose blocking
+   attempts began earliest: the shortest row of its oldest attempts, after whose end the run fits.
+
+Attempts that begin later never enter the row of the fourth rule, so from then on the wait is
+bounded by attempts that already run. Learned times may lie, and who is overdue is expected later
+and later: so the third rule may send a run from worker to worker, but only until its patience is
+over. (Backfill with a reservation for the first job: Lifka, "The ANL/IBM SP Scheduling System",
+1995, with learned times and start order in place of users' time limits.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from gyoza.server.scheduling.feasibility import Room, Spare, could_ever
-from gyoza.server.scheduling.snapshot import Holding, PendingRun
+from gyoza.server.scheduling.feasibility import has_room
+from gyoza.server.scheduling.preemption import Eviction, displacement
+from gyoza.server.scheduling.rooms import Room
+from gyoza.server.scheduling.snapshot import Holding, PendingRun, Snapshot
+from gyoza.server.scheduling.ways import Site, sites
 
 
 class Promise(NamedTuple):
@@ -24,74 +36,106 @@ class Promise(NamedTuple):
         run: Whom it is kept for.
         worker_id: The worker.
         gpu_uuid: The GPU; None when it needs none.
+        starts_at: When the place is expected to be free, as far as was learned; None when unknown
+            or not relied on.
     """
 
     run: PendingRun
     worker_id: str
     gpu_uuid: str | None
+    starts_at: datetime | None = None
 
 
-class _Way(NamedTuple):
-    """How a run will come to its place on one worker, and what it will leave there.
+class Kept(NamedTuple):
+    """A promise, and what it takes to keep it.
 
-    Compared by its first parts: the newest attempt that has to end, how many have to, the worker.
+    Attributes:
+        promise: The promise.
+        room: The worker's room, kept from now on.
+        evictions: Who has to give way.
     """
 
-    newest: datetime
-    attempts: int
-    worker_id: str
-    gpu: int
+    promise: Promise
     room: Room
-    spare: Spare
+    evictions: tuple[Eviction, ...] = ()
+
+    def lends_to(self, run: PendingRun, now: datetime) -> bool:
+        """Whether a run may use what is kept: it fits and will hardly be there any more by then."""
+        starts_at = self.promise.starts_at
+        if starts_at is None or run.most_s is None:
+            return False
+        return now + timedelta(seconds=run.most_s) <= starts_at and has_room(run.shape, self.room)
 
 
-def promise(run: PendingRun, rooms: Iterable[Room]) -> Promise | None:
+def promise(run: PendingRun, rooms: Sequence[Room], snapshot: Snapshot) -> Kept | None:
     """Keep the best worker for a run that fits nowhere now.
+
+    Args:
+        run: The run.
+        rooms: All rooms, by worker id.
+        snapshot: Its moment, patience and gap.
 
     Returns:
         What was promised; None when no READY worker could take the run after its attempts' ends.
     """
-    ways = [way for room in rooms for way in _ways(run, room)]
-    if not ways:
-        return None
-    best = min(ways, key=lambda way: way[:4])
-    best.room.keep(best.spare)
-    uuid = None if best.spare.gpu is None else best.room.worker.gpus[best.spare.gpu].uuid
-    return Promise(run, best.worker_id, uuid)
+    found = list(sites(run, rooms))
+    way = _by_start(found, stopping=True)
+    if way is not None:
+        return _keep(way)
+    displaced = displacement(run, found, snapshot)
+    if displaced is not None:
+        site, ended = displaced.site, displaced.ended
+        kept = _keep(_Way(site, ended, snapshot.now))
+        return kept._replace(evictions=displaced.evictions)
+    waited_s = (snapshot.now - run.created_at).total_seconds()
+    way = _by_end(found) if waited_s <= snapshot.patience_s else None
+    if way is not None:
+        return _keep(way, starts_at=way.last)
+    way = _by_start(found)
+    return None if way is None else _keep(way)
 
 
-def _ways(run: PendingRun, room: Room) -> Iterator[_Way]:
-    worker, shape = room.worker, run.shape
-    if worker.state != "READY" or not worker.holdings or not could_ever(shape, worker):
-        return
-    oldest_first = sorted(worker.holdings, key=lambda each: (each.since, each.gpu_uuid or ""))
-    gpus = range(len(worker.gpus)) if shape.vram_mb else (None,)
-    for gpu in gpus:
-        way = _way(run, room, gpu, oldest_first)
-        if way is not None:
-            yield way
+class _Way(NamedTuple):
+    """A site, who has to end there, and when the last of them began or will end."""
+
+    site: Site
+    ended: list[Holding]
+    last: datetime
 
 
-def _way(run: PendingRun, room: Room, gpu: int | None, oldest_first: list[Holding]) -> _Way | None:
-    worker, shape = room.worker, run.shape
-    uuid = None if gpu is None else worker.gpus[gpu].uuid
-    left = Spare(
-        run.run_id,
-        room.cpu - shape.cpu,
-        room.ram_mb - shape.ram_mb,
-        gpu,
-        0 if gpu is None else room.vram_mb[gpu] - shape.vram_mb,
-    )
-    for count, holding in enumerate(oldest_first, start=1):
-        _give_back(left, holding, uuid)
-        if min(left.cpu, left.ram_mb, left.vram_mb) >= 0:
-            place = -1 if gpu is None else gpu
-            return _Way(holding.since, count, worker.worker_id, place, room, left)
-    return None
+def _by_start(found: Sequence[Site], *, stopping: bool = False) -> _Way | None:
+    ways: list[_Way] = []
+    for site in found:
+        held = [each for each in site.room.worker.holdings if each.stops or not stopping]
+        row = site.row(sorted(held, key=lambda each: (each.since, *_name(each)))) if held else None
+        if row:
+            ways.append(_Way(site, row, row[-1].since))
+    return _first(ways)
 
 
-def _give_back(left: Spare, holding: Holding, uuid: str | None) -> None:
-    left.cpu += holding.cpu
-    left.ram_mb += holding.ram_mb
-    if uuid is not None and holding.gpu_uuid == uuid:
-        left.vram_mb += holding.vram_mb
+def _by_end(found: Sequence[Site]) -> _Way | None:
+    ways: list[_Way] = []
+    for site in found:
+        held = site.room.worker.holdings
+        ends = [(each.ends_at, *_name(each), each) for each in held if each.ends_at]
+        ends = [each for each in ends if not each[-1].lost]
+        ends.sort(key=lambda each: each[:-1])
+        row = site.row([each[-1] for each in ends])
+        if row:
+            ways.append(_Way(site, row, ends[len(row) - 1][0]))
+    return _first(ways)
+
+
+def _first(ways: Sequence[_Way]) -> _Way | None:
+    return min(ways, key=lambda way: (way.last, len(way.ended), way.site.place), default=None)
+
+
+def _name(holding: Holding) -> tuple[str, str, int]:
+    return holding.gpu_uuid or "", holding.run_id, holding.fence
+
+
+def _keep(way: _Way, starts_at: datetime | None = None) -> Kept:
+    site, room = way.site, way.site.room
+    room.spare = site.spare(way.ended)
+    made = Promise(site.run, room.worker.worker_id, site.gpu_uuid, starts_at)
+    return Kept(made, room)

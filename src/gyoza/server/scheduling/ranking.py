@@ -1,26 +1,37 @@
-"""Which of the workers that a run fits is the best: the one it fills up most.
+"""Which of the places that a run fits is the best: the one that leaves the smallest gap.
 
-Best fit keeps the large gaps for the large runs. Work that needs no GPU stays off GPU boxes while
-another box has room. Lower is better, and ties go to the lower worker id.
+Best fit keeps the large gaps for the large runs. A gap is what is left of CPU, RAM and, for a run
+with a GPU, of that GPU's VRAM, each as a part of what the whole fleet has of it: so the order of
+places is the same for every run, and `gaps` can keep it. Before that comes what costs more than a
+gap: CPU work stays off GPU boxes while another box has room, and who has the image goes first.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from gyoza.server.scheduling.feasibility import Room
-from gyoza.server.scheduling.snapshot import Shape
-
-Rank: TypeAlias = tuple[bool, float, str]
+from gyoza.server.scheduling.snapshot import Shape, WorkerSnapshot
 
 
-def rank(shape: Shape, room: Room) -> Rank:
-    """Return how well a shape that fits would use the worker; lower is better."""
-    worker = room.worker
-    left = (room.cpu - shape.cpu) / (worker.cpu or 1)
-    left += (room.ram_mb - shape.ram_mb) / (worker.ram_mb or 1)
-    at = room.gpu_for(shape)
-    if at is None:
-        return bool(worker.gpus), left, worker.worker_id
-    left += (room.vram_mb[at] - shape.vram_mb) / worker.gpus[at].vram_mb
-    return False, left, worker.worker_id
+class Prices(NamedTuple):
+    """What a unit of each resource is worth: one divided by what the fleet has of it."""
+
+    cpu: float
+    ram_mb: float
+    vram_mb: float
+
+    @classmethod
+    def of(cls, workers: Iterable[WorkerSnapshot]) -> Prices:
+        """Return the prices of a fleet."""
+        fleet = tuple(workers)
+        return cls(
+            1 / (sum(worker.cpu for worker in fleet) or 1),
+            1 / (sum(worker.ram_mb for worker in fleet) or 1),
+            1 / (sum(gpu.vram_mb for worker in fleet for gpu in worker.gpus) or 1),
+        )
+
+    def gap(self, shape: Shape, cpu: int, ram_mb: int, vram_mb: int) -> float:
+        """Return what is left where so much is free, once a shape that fits has its part."""
+        left = (cpu - shape.cpu) * self.cpu + (ram_mb - shape.ram_mb) * self.ram_mb
+        return left + (vram_mb - shape.vram_mb) * self.vram_mb

@@ -77,6 +77,8 @@ class Holding:
         lost: Whether the run went on elsewhere, or ended, while this attempt's container may still
             be there.
         ends_at: When it is expected to end, from runs like it; None when that is unknown.
+        created_at: When its run was submitted, from which its age would count again if it had to
+            wait; None stands for `since`.
     """
 
     since: datetime
@@ -93,6 +95,7 @@ class Holding:
     stops: bool = False
     lost: bool = False
     ends_at: datetime | None = None
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

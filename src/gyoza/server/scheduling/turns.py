@@ -5,21 +5,36 @@ older run. Of each priority's winner, the one with the highest effective priorit
 adds a point every `ageing_s`, a hundred at most, so that nothing waits for ever, and an owner's old
 backlog does not outrank another owner's new run of the same priority. An owner's part of the fleet
 is the largest of its parts of CPU, RAM and VRAM (dominant resource fairness: Ghodsi et al., NSDI
-2011); it counts what runs and what this plan has placed.
+2011); it counts what runs and what this plan has placed. What an owner had lately makes its part
+count up to double, and decides between owners who have the same: a burst costs the next one. Use
+of under a sixty-fourth of the fleet is forgotten, so that after six half-lives anybody is as good
+as new, and age decides again.
 """
 
 from __future__ import annotations
 
 import heapq
 import operator
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot, WorkerSnapshot
 
 MOST_AGEING: Final = 100
+_PAST_STEPS: Final = 64
 _Age: TypeAlias = tuple[float, str]
 _Turn: TypeAlias = tuple[int, float, str]
+_Share: TypeAlias = tuple[float, int]
+
+
+def aged_priority(priority: int, created_at: datetime, now: datetime, ageing_s: float) -> float:
+    """Return a priority with what waiting adds to it."""
+    return priority + _aged(created_at.timestamp(), now.timestamp(), ageing_s)
+
+
+def _aged(at_s: float, now_s: float, ageing_s: float) -> float:
+    return min(MOST_AGEING, max(0.0, now_s - at_s) / ageing_s)
 
 
 class Shares:
@@ -27,10 +42,12 @@ class Shares:
 
     Args:
         workers: The fleet, with what is held of it.
+        used: Which part of it owners had lately, from 0 to 1; absent is 0.
     """
 
-    def __init__(self, workers: Iterable[WorkerSnapshot]) -> None:
+    def __init__(self, workers: Iterable[WorkerSnapshot], used: Mapping[str | None, float]) -> None:
         fleet = tuple(workers)
+        self._past = {owner: min(1.0, past) for owner, past in used.items()}
         self._total = (
             sum(worker.cpu for worker in fleet) or 1,
             sum(worker.ram_mb for worker in fleet) or 1,
@@ -40,13 +57,16 @@ class Shares:
         for holding in (holding for worker in fleet for holding in worker.holdings):
             self._add(holding.owner, (holding.cpu, holding.ram_mb, holding.vram_mb))
 
-    def of(self, owner: str | None) -> float:
-        """The owner's largest part of any resource, from 0 to about 1."""
+    def of(self, owner: str | None) -> _Share:
+        """The owner's largest part of any resource, and what it had lately, to be compared."""
+        past = self._past.get(owner, 0.0)
+        steps = int(past * _PAST_STEPS)
         held = self._held.get(owner)
         if held is None:
-            return 0.0
+            return 0.0, steps
         (cpu, ram_mb, vram_mb), (all_cpu, all_ram_mb, all_vram_mb) = held, self._total
-        return max(cpu / all_cpu, ram_mb / all_ram_mb, vram_mb / all_vram_mb)
+        part = max(cpu / all_cpu, ram_mb / all_ram_mb, vram_mb / all_vram_mb)
+        return part * (1 + past), steps
 
     def give(self, owner: str | None, shape: Shape) -> None:
         """Count a run that was placed."""
@@ -58,7 +78,7 @@ class Shares:
 
 
 class Lane:
-    """Runs of one priority, owner and shape, oldest first: what holds one back holds all back.
+    """Runs that are alike but for their age, oldest first: what holds one back holds all back.
 
     Attributes:
         owner: Their owner.
@@ -101,7 +121,7 @@ class Turns:
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._shares = Shares(snapshot.workers)
+        self._shares = Shares(snapshot.workers, snapshot.used)
         now_s, ageing_s = snapshot.now.timestamp(), snapshot.ageing_s
         lanes: dict[int, list[Lane]] = {}
         for lane in _lanes(snapshot.runs):
@@ -159,8 +179,8 @@ class _Level:
         """The place of the level's winner among those of other levels; lower is earlier."""
         if self._turn is None:
             at_s, run_id = self.best().age
-            aged = int(max(0.0, self._now_s - at_s) / self._ageing_s)
-            self._turn = (-self._priority - min(MOST_AGEING, aged), at_s, run_id)
+            aged = int(_aged(at_s, self._now_s, self._ageing_s))
+            self._turn = (-self._priority - aged, at_s, run_id)
         return self._turn
 
     def best(self) -> Lane:
@@ -197,15 +217,16 @@ class _Level:
         if len(self._lanes) > 1 and owner in self._lanes:
             self._turn = None
 
-    def _entry(self, owner: str | None) -> tuple[float, _Age, str | None]:
+    def _entry(self, owner: str | None) -> tuple[_Share, _Age, str | None]:
         # No two heads have the same age, since run ids differ: owners are never compared.
         return self._shares.of(owner), self._lanes[owner][0][0], owner
 
 
 def _lanes(runs: Iterable[PendingRun]) -> list[Lane]:
-    found: dict[tuple[int, str | None, Shape], list[tuple[_Age, PendingRun]]] = {}
+    found: dict[tuple[Any, ...], list[tuple[_Age, PendingRun]]] = {}
     for run in runs:
-        lane = found.setdefault((run.priority, run.owner, run.shape), [])
+        alike = (run.priority, run.owner, run.shape, run.op, run.image, run.most_s)
+        lane = found.setdefault(alike, [])
         lane.append(((run.created_at.timestamp(), run.run_id), run))
     for lane in found.values():
         lane.sort(key=operator.itemgetter(0))

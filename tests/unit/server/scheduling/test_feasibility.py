@@ -121,4 +121,4 @@ def test_a_worker_could_ever_take_a_shape_unless_a_reason_rules_it_out(
 def test_each_check_has_a_word_of_its_own() -> None:
     names = [check.__name__ for check in CHECKS]
 
-    assert names == ["ready", "cpu", "ram", "vram", "tags", "kept"]
+    assert names == ["ready", "cpu", "ram", "gpu", "vram", "tags", "kept"]
