@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -26,25 +28,31 @@ class EngineWatcher:
     """Writes down what an engine does to gyoza's containers.
 
     Args:
-        socket: Of the engine.
+        path: Of the engine's socket.
         recorder: Where it is written.
         saw: Told of every container event, as a named point.
     """
 
-    def __init__(self, socket: str, recorder: Recorder, saw: Callable[[str], None]) -> None:
-        self._socket, self._recorder, self._saw = socket, recorder, saw
+    def __init__(self, path: str, recorder: Recorder, saw: Callable[[str], None]) -> None:
+        self._socket, self._recorder, self._saw = path, recorder, saw
         self._stopping = threading.Event()
         self._ooms: set[str] = set()
         self._seen: set[tuple[str, str, int]] = set()
         self._since = 0
         self._lost_at = 0
         self._running: dict[str, dict[str, Any]] = {}
+        self._connection: _UnixConnection | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Watch no more."""
         self._stopping.set()
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)  # whoever reads from it wakes up
+        self._thread.join(10)
 
     def _run(self) -> None:
         while not self._stopping.wait(0.1):
@@ -54,7 +62,11 @@ class EngineWatcher:
 
     def _follow(self) -> None:
         self._catch_up()
-        connection = _UnixConnection(self._socket)
+        with closing(_UnixConnection(self._socket)) as connection:
+            self._connection = connection
+            self._read(connection)
+
+    def _read(self, connection: _UnixConnection) -> None:
         filters = "%7B%22label%22%3A%5B%22org.gyoza.managed%22%5D%7D"
         since = self._since // 1_000_000_000
         connection.request("GET", f"/v1.41/events?since={since}&filters={filters}")
