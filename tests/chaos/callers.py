@@ -93,6 +93,8 @@ class Callers:
         if run_id is None:
             return
         if draw.random() < 0.3:
+            if draw.random() < 0.5:
+                self._until_running(run_id)
             self._giving_up.wait(draw.choice((0.5, 2, 4, 8)))
             self._until_told("cancel", run_id, f"/runs/{run_id}/cancel", {})
         self._watch(run_id, draw)
@@ -108,6 +110,13 @@ class Callers:
         }
         answer = self._until_told("submit", key, "/runs", document, key=key)
         return None if answer is None else answer.get("id")
+
+    def _until_running(self, run_id: str) -> None:
+        """Wait until the run is at work, or over before anybody saw it."""
+        while not self._giving_up.wait(0.5):
+            seen = self._request("read", run_id, "GET", f"/runs/{run_id}", None)
+            if seen is not None and seen.get("state") not in {"PENDING", "ASSIGNED"}:
+                return
 
     def _watch(self, run_id: str, draw: random.Random) -> None:
         retried = False

@@ -141,7 +141,7 @@ class Nemesis:
         name = self._draw.choice(cluster.names)
         with self._broken("freeze worker", name):
             cluster.signal(name, signal.SIGSTOP)
-            self._wait(0.5, 11.0)
+            self._wait_within_or_beyond_the_lease()
             cluster.signal(name, signal.SIGCONT)
 
     def _kill_server(self, cluster: Cluster) -> None:
@@ -166,7 +166,7 @@ class Nemesis:
         wire = cluster.proxies[name].wire
         with self._broken("partition", name):
             wire.cut_to = wire.cut_from = True
-            self._wait(2.0, 11.0)
+            self._wait_within_or_beyond_the_lease()
             wire.cut_to = wire.cut_from = False
 
     def _cut_answers(self, cluster: Cluster) -> None:
@@ -216,6 +216,14 @@ class Nemesis:
     def _note_return(self, away_s: float) -> None:
         if away_s > NUMBERS["amnesty_after_gap_s"] + NUMBERS["pulse_interval_s"]:
             self._recorder.note("server", what="back")
+
+    def _wait_within_or_beyond_the_lease(self) -> None:
+        """Half of the silences end in time; after the others somebody comes back too late."""
+        lease_s = NUMBERS["lease_s"]
+        if self._draw.random() < 0.5:
+            self._wait(0.5, lease_s - 1)
+        else:
+            self._wait(lease_s + 1, lease_s + 6)
 
     def _wait(self, shortest_s: float, longest_s: float) -> None:
         time.sleep(self._draw.uniform(shortest_s, longest_s))
