@@ -16,6 +16,7 @@ from gyoza.cli.documents import exit_code_of, run_document, why
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.following_views import LinesView, LiveView, View
 from gyoza.cli.output import duration
+from gyoza.cli.waiting_views import shown, why_it_waits
 from gyoza.client.errors import GyozaError, RunError, WaitTimeout
 from gyoza.models import OpRun
 from gyoza.models.value_types import ARTIFACT_KEY
@@ -104,10 +105,8 @@ class _Following:
         """Look at the run when something happened, and every second for its phase."""
         while True:
             with suppress(GyozaError):
-                run = await client.get_run(self._run.id)
-                waits = run.state.value == "PENDING" and isinstance(self._view, LiveView)
-                reasons = await client.explain(run.id) if waits else {}
-                self._view.update(run, str(reasons.get("summary", "")))
+                each = shown(await client.get_run_document(self._run.id))
+                self._view.update(each.run, why_it_waits(each, self._context.now()))
             # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the
             # event, as both do at the end of a run, and this would look on for ever.
             with suppress(TimeoutError):

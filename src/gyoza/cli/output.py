@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _STATE_MARKS: Final = {
     "COMPLETED": ("●", "green"),
     "FAILED": ("✗", "red"),
     "CANCELLED": ("◌", "magenta"),
+    "NEVER": ("⊘", "red"),
 }
 _MINUTE: Final = 60
 _HOUR: Final = 3600
@@ -50,6 +52,11 @@ def duration(seconds: float) -> str:
     if whole < _DAY:
         return f"{whole // _HOUR}h {whole % _HOUR // _MINUTE}m"
     return f"{whole // _DAY}d {whole % _DAY // _HOUR}h"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something: 1 file, 2 files."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def age(moment: datetime, now: datetime) -> str:
@@ -128,12 +135,46 @@ class Output:
             self.stdout.write(f"{name:<{width}}  {continued}\n")
         self.stdout.flush()
 
-    def state(self, state: str, phase: str | None = None) -> str:
-        """Return a state as it is shown: a glyph, the word and what refines it."""
-        word = f"{state} ({phase.lower()})" if phase else state
+    def state(self, state: str, phase: str | None = None, *, never: bool = False) -> str:
+        """Return a state as it is shown: a glyph, the word and what refines it.
+
+        Args:
+            state: The state.
+            phase: What refines it; None when nothing does.
+            never: Whether it cannot get out of the state by itself.
+        """
+        # CANCELLED is a reason, too.
+        word = f"{state} ({phase.lower()})" if phase and phase != state else state
         if not self.is_terminal:
             return word
-        return f"{_STATE_MARKS.get(state, ('?', ''))[0]} {word}"
+        return f"{_STATE_MARKS.get('NEVER' if never else state, ('?', ''))[0]} {word}"
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        from rich.console import Console
+
+        return Console(file=self.stdout).width
+
+    def paragraph(self, text: str, indent: int = 2) -> None:
+        """Write a paragraph: folded for a terminal, one line for a pipe.
+
+        Args:
+            text: The paragraph.
+            indent: Blanks before its first line; two more stand before the others.
+        """
+        if not self.is_terminal:
+            self.data(f"{' ' * indent}{text}")
+            return
+        folded = textwrap.fill(
+            clean(text),
+            self.width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self.data(folded)
 
     def _rich_table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         from rich import box

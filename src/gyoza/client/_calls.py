@@ -139,6 +139,19 @@ def list_runs(filters: Sequence[tuple[str, str]], page_token: str) -> Call[PageO
     return Call(Request("GET", _path("runs"), query), _page_of(OpRun.from_dict))
 
 
+def list_run_documents(
+    filters: Sequence[tuple[str, str]], page_token: str
+) -> Call[PageOf[JsonObject]]:
+    """Read one page of runs as they are sent, newest first."""
+    query = (*filters, *_page_query(page_token))
+    return Call(Request("GET", _path("runs"), query), _page_of(lambda item: item))
+
+
+def get_run_document(run_id: str) -> Call[JsonObject]:
+    """Read a run as it is sent."""
+    return Call(Request("GET", _path("runs", run_id)), _answers.document)
+
+
 def get_run(run_id: str) -> Call[OpRun]:
     """Read a run with its newest events."""
     return Call(Request("GET", _path("runs", run_id)), _answers.run)
@@ -224,9 +237,10 @@ def drain_worker(worker_id: str, key: str) -> Call[WorkerView]:
     return Call(_json("POST", f"/workers/{_quoted(worker_id)}/drain", {}, key), _worker)
 
 
-def resume_worker(worker_id: str, key: str) -> Call[WorkerView]:
-    """Give a drained worker work again."""
-    return Call(_json("POST", f"/workers/{_quoted(worker_id)}/resume", {}, key), _worker)
+def resume_worker(worker_id: str, gpu: str | None, key: str) -> Call[WorkerView]:
+    """Give a drained worker work again, or one of its GPUs."""
+    body = {} if gpu is None else {"gpu": gpu}
+    return Call(_json("POST", f"/workers/{_quoted(worker_id)}/resume", body, key), _worker)
 
 
 def remove_worker(worker_id: str) -> Call[None]:

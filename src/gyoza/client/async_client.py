@@ -389,6 +389,39 @@ class AsyncGyozaClient:
             _flows.emit_pages(lambda token: _calls.list_runs(filters, token), self._backoff)
         )
 
+    async def get_run_document(self, run_id: str) -> JsonObject:
+        """Return a run as the server's JSON, with what is no part of a run: `waiting`.
+
+        Args:
+            run_id: Its id, or an unambiguous beginning of at least 8 characters.
+
+        Raises:
+            NotFound: No such run.
+            Conflict: More than one run's id begins like this.
+        """
+        return await self._perform(_calls.get_run_document(run_id))
+
+    def list_run_documents(
+        self,
+        *,
+        state: OpRunState | str | tuple[OpRunState | str, ...] | None = None,
+        op: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[JsonObject]:
+        """Iterate over runs as the server's JSON, newest first; see `get_run_document`.
+
+        Args:
+            state: In this state, or any of these; None is any.
+            op: Of this op.
+            tags: With all of these tags.
+        """
+        filters = run_filters(state=state, op=op, owner=None, worker=None, tags=tags, batch=None)
+        return self._driver.iterate(
+            _flows.emit_pages(
+                lambda token: _calls.list_run_documents(filters, token), self._backoff
+            )
+        )
+
     async def update_run(
         self,
         run_id: str,
@@ -556,13 +589,19 @@ class AsyncGyozaClient:
         """
         return await self._perform(_calls.drain_worker(worker_id, _new_key()))
 
-    async def resume_worker(self, worker_id: str) -> WorkerView:
-        """Give a drained worker work again.
+    async def resume_worker(self, worker_id: str, *, gpu: str | None = None) -> WorkerView:
+        """Give a drained worker work again, or one of its GPUs.
+
+        Args:
+            worker_id: Its id or name.
+            gpu: UUID of a GPU to take out of quarantine, or to forget if it is missing; None is
+                the worker as a whole.
 
         Raises:
             NotFound: No such worker.
+            InvalidInput: It has no such GPU.
         """
-        return await self._perform(_calls.resume_worker(worker_id, _new_key()))
+        return await self._perform(_calls.resume_worker(worker_id, gpu, _new_key()))
 
     async def remove_worker(self, worker_id: str) -> None:
         """Forget a worker.

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from gyoza.models import OpDefinition, OpRun
+from gyoza.models import OpDefinition, OpRun, OpRunState
 from gyoza.wire.messages import ArtifactRef
 from tests.support.run_documents import a_completed_run, a_run
 
@@ -20,6 +20,7 @@ DEFINITION = OpDefinition.create(
     "words:1",
     {"text": {"type": "string"}, "tile": {"type": "file", "required": False}},
 )
+WAITING = {"verdict": "LATER", "rule": None, "summary": "waits for VRAM"}
 WORKER = {
     "id": "wrk_1",
     "name": "atlas",
@@ -47,7 +48,10 @@ class PretendServer:
         bodies: JSON bodies, in order.
         ends: Whether the stream of events says end.
         has_runs: Whether lists show the run.
+        waiting: Why the run waits, as its document tells.
+        explanation: What is answered to who asks why.
         files: What the run left; the content of each is its name.
+        worker: The only worker's view.
     """
 
     run: OpRun = field(default_factory=a_completed_run)
@@ -57,7 +61,10 @@ class PretendServer:
     bodies: list[Any] = field(default_factory=list)
     ends: bool = True
     has_runs: bool = True
+    waiting: dict[str, Any] = field(default_factory=lambda: dict[str, Any](WAITING))
+    explanation: dict[str, Any] = field(default_factory=dict[str, Any])
     files: list[ArtifactRef] = field(default_factory=list[ArtifactRef])
+    worker: dict[str, Any] = field(default_factory=lambda: dict[str, Any](WORKER))
 
     def transport(self) -> httpx2.MockTransport:
         return httpx2.MockTransport(self._answer)
@@ -109,14 +116,21 @@ class PretendServer:
             items = [msgspec.to_builtins(file) for file in self.files]
             return {"items": items, "next_page_token": ""}
         if path.endswith("/explain"):
-            return {"summary": "waits for VRAM"}
+            return self.explanation
         if path == "/runs" and method == "GET":
-            items = [self.run.to_dict()] if self.has_runs else []
+            items = [self._run_document()] if self.has_runs else []
             return {"items": items, "next_page_token": ""}
-        return (a_run() if path == "/runs" else self.run).to_dict()
+        return self._run_document() if path != "/runs" else a_run().to_dict()
+
+    def _run_document(self) -> dict[str, Any]:
+        document = self.run.to_dict()
+        waits = self.run.state is OpRunState.PENDING
+        return {**document, "waiting": self.waiting} if waits else document
 
     def _workers(self, path: str) -> Any:
-        return {"items": [WORKER], "next_page_token": ""} if path == "/workers" else WORKER
+        if path != "/workers":
+            return self.worker
+        return {"items": [self.worker], "next_page_token": ""}
 
     def _log_chunk(self) -> dict[str, Any]:
         return {"number": 1, "attempt": 1, "t": "", "stream": "stdout", "text": self.logs}

@@ -13,9 +13,12 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
-    from gyoza.models import OpRun
+    from gyoza.cli.waiting_views import Shown
 
 _COLUMNS = ("RUN", "OP", "STATE", "PROGRESS>", "PRIORITY>", "WORKER", "AGE>", "TIME>")
+# What fits into eighty columns: a run's id takes thirty of them.
+_NARROW_COLUMNS = ("RUN", "STATE", "OP", "PRI>", "AGE>")
+_WIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +59,41 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Show the runs."""
-    from gyoza.cli.documents import run_document
     from gyoza.cli.tags import parse_tags
+    from gyoza.cli.waiting_views import shown
 
     output = context.output
     with context.client() as client:
-        found = client.list_runs(
+        found = client.list_run_documents(
             state=_states(options), op=options.op, tags=parse_tags(options.tags)
         )
-        runs = list(islice(found, options.limit))
+        documents = list(islice(found, options.limit))
+    runs = [shown(document) for document in documents]
     if output.as_json:
-        output.json({"items": [run_document(each) for each in runs], "next_page_token": ""})
+        output.json({"items": [each.document for each in runs], "next_page_token": ""})
     elif output.quiet:
         for each in runs:
-            output.data(each.id)
+            output.data(each.run.id)
     else:
-        output.table(_COLUMNS, [_row(each, context) for each in runs])
+        _print(runs, context)
         if not runs:
             output.hint(_nothing(options))
     return ExitCode.OK
+
+
+def _print(runs: list[Shown], context: Context) -> None:
+    from gyoza.cli.waiting_views import reasons
+
+    output = context.output
+    if not output.is_terminal:
+        rows = [(*_row(each, context), each.summary) for each in runs]
+        output.table((*_COLUMNS, "WHY"), rows)
+        return
+    if output.width >= _WIDE:
+        output.table(_COLUMNS, [_row(each, context) for each in runs])
+    else:
+        output.table(_NARROW_COLUMNS, [_narrow_row(each, context) for each in runs])
+    reasons(runs, output)
 
 
 def _states(options: Options) -> tuple[str, ...] | None:
@@ -88,21 +107,44 @@ def _states(options: Options) -> tuple[str, ...] | None:
     return options.states or (None if options.all else ("PENDING", "ASSIGNED", "RUNNING"))
 
 
-def _row(each: OpRun, context: Context) -> tuple[str, ...]:
+def _row(each: Shown, context: Context) -> tuple[str, ...]:
     from gyoza.cli.documents import op_name
     from gyoza.cli.output import age, duration
 
-    spent = each.execution_summary.duration_ms
+    run = each.run
+    spent = run.execution_summary.duration_ms
     return (
-        each.id,
-        op_name(each),
-        context.output.state(each.state.value, each.reason or each.phase),
-        f"{each.progress}%",
-        str(each.priority),
-        each.worker_id or "",
-        age(each.created_at, context.now()),
+        run.id,
+        op_name(run),
+        _state(each, context),
+        f"{run.progress}%",
+        str(run.priority),
+        run.worker_id or "",
+        age(run.created_at, context.now()),
         "" if spent is None else duration(spent / 1000),
     )
+
+
+def _narrow_row(each: Shown, context: Context) -> tuple[str, ...]:
+    from gyoza.cli.documents import op_name
+    from gyoza.cli.output import age
+
+    run = each.run
+    progress = f" {run.progress}%" if run.state.value == "RUNNING" else ""
+    return (
+        run.id,
+        _state(each, context) + progress,
+        op_name(run),
+        str(run.priority),
+        age(run.created_at, context.now()),
+    )
+
+
+def _state(each: Shown, context: Context) -> str:
+    from gyoza.cli.waiting_views import word
+
+    told = word(each, context.now())
+    return context.output.state(each.run.state.value, told, never=each.is_stuck)
 
 
 def _nothing(options: Options) -> str:

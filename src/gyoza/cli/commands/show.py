@@ -14,6 +14,7 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
+    from gyoza.cli.waiting_views import Shown
     from gyoza.models import OpAttempt, OpRun
 
 _SHOWN_EVENTS = 10
@@ -46,18 +47,18 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Show the run."""
-    from gyoza.cli.documents import given_id, run_document
+    from gyoza.cli.documents import given_id
+    from gyoza.cli.waiting_views import shown
 
     with context.client() as client:
-        found = client.get_run(given_id(options.run, context))
-        waits = found.state.value == "PENDING" and not context.output.as_json
-        reasons = client.explain(found.id) if waits else {}
+        each = shown(client.get_run_document(given_id(options.run, context)))
+    found = each.run
     if context.output.as_json:
-        context.output.json(run_document(found))
+        context.output.json(each.document)
     elif context.output.quiet:
         context.output.data(found.id)
     else:
-        _print(found, _attempt(found, options.attempt), reasons, context)
+        _print(each, _attempt(found, options.attempt), context)
     return ExitCode.OK
 
 
@@ -70,17 +71,19 @@ def _attempt(found: OpRun, number: int | None) -> OpAttempt:
     return found.attempts[number - 1]
 
 
-def _print(found: OpRun, attempt: OpAttempt, reasons: dict[str, Any], context: Context) -> None:
-    output = context.output
+def _print(each: Shown, attempt: OpAttempt, context: Context) -> None:
+    from gyoza.cli.waiting_views import why_it_waits
+
+    output, found = context.output, each.run
     output.pairs([*_facts(found, context), *_attempt_facts(attempt)])
-    summary = reasons.get("summary")
-    if summary:
-        output.data(f"\nWhy it waits: {summary}")
+    if each.waiting:
+        output.data(f"\nWhy it waits: {why_it_waits(each, context.now())}")
     if len(found.attempts) > 1:
         output.data("\nAttempts")
         output.table(("ATTEMPT>", "STATE", "REASON", "WORKER", "EXIT>"), map(_row, found.attempts))
     _print_events(attempt, context)
-    output.hint(f"\nlogs: gyoza logs {found.id}")
+    more = f"more: gyoza explain {found.id}" if each.waiting else f"logs: gyoza logs {found.id}"
+    output.hint(f"\n{more}")
 
 
 def _facts(found: OpRun, context: Context) -> list[tuple[str, str]]:
