@@ -123,6 +123,12 @@ class DrainWorker(Request):
     """Stop giving work to a worker; what it holds goes on."""
 
 
+class ResumeWorker(Request):
+    """Give a drained worker work again; with `gpu`, a UUID, only that GPU of it."""
+
+    gpu: str | None = None
+
+
 # --- answers to callers ----------------------------------------------------------------------
 
 
@@ -209,7 +215,8 @@ class WorkerView(Message):
     Attributes:
         state: READY, DRAINING, UNHEALTHY (its engine is sick), SILENT (no heartbeat for 15 s) or
             LOST (its lease is over).
-        reserved: What its unfreed reservations add up to: cpu, ram_mb, vram_mb.
+        reserved: What its unfreed reservations add up to: cpu, ram_mb, vram_mb, and in gpus the
+            megabytes on each, by UUID.
     """
 
     id: str

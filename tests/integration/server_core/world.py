@@ -175,6 +175,7 @@ class Worker:
         gpus: list[Gpu] | None = None,
         leaving: bool = False,
         named: Sequence[tuple[str, int]] = (),
+        images: list[str] | None = None,
     ) -> HeartbeatAnswer:
         command = Heartbeat(
             session_id=self.session,
@@ -185,6 +186,7 @@ class Worker:
             problem=problem,
             gpus=gpus or [],
             leaving=leaving,
+            images=images,
         )
         world = self.world
         return world.do(lambda uow: workers.heartbeat(uow, self.id, command, world.outside))

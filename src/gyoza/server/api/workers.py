@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gyoza.server.api.documents import WorkerPage
 from gyoza.server.api.operations import Answer, Call, Operations, json_answer
 from gyoza.server.use_cases import workers
-from gyoza.wire.messages import DrainWorker, WorkerView
+from gyoza.wire.messages import DrainWorker, ResumeWorker, WorkerView
 
 OPERATIONS: Final = Operations("workers")
 _WORKER: Final = {200: Answer("The worker.", WorkerView)}
@@ -62,17 +62,17 @@ async def drain_worker(call: Call) -> Response:
     "/workers/{id}/resume",
     "resumeWorker",
     _WORKER,
-    body=DrainWorker,
+    body=ResumeWorker,
     body_optional=True,
-    problems=_PROBLEMS,
+    problems=(*_PROBLEMS, "INVALID_INPUT"),
 )
 async def resume_worker(call: Call) -> Response:
-    """Give a drained worker work again."""
-    await call.message(DrainWorker)
+    """Give a drained worker work again, or one of its GPUs."""
+    command = await call.message(ResumeWorker)
     outside = call.server.outside
     return json_answer(
         await call.server.store.write(
-            lambda uow: workers.resume_worker(uow, call.path("id"), outside)
+            lambda uow: workers.resume_worker(uow, call.path("id"), outside, gpu=command.gpu)
         )
     )
 

@@ -275,6 +275,8 @@ class WorkerRecord:
         problem: "" when its engine is well, else what is wrong, in words.
         removed: An operator removed it; it may register again.
         images: References and digests of the images on its machine.
+        quarantined: Why, by UUID, GPUs get no work although the worker sees nothing wrong; read
+            with the worker, not written with it.
     """
 
     id: str
@@ -292,6 +294,24 @@ class WorkerRecord:
     problem: str = ""
     removed: bool = False
     images: frozenset[str] = frozenset()
+    quarantined: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRecord:
+    """What is known against a GPU.
+
+    Attributes:
+        failed: The ops whose attempts failed on it since the last that completed.
+        quarantined_at: Since when it gets no work; None while it does.
+        why: The same in words.
+    """
+
+    worker_id: str
+    uuid: str
+    failed: tuple[str, ...] = ()
+    quarantined_at: datetime | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

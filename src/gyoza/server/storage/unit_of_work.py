@@ -9,6 +9,7 @@ from gyoza.server.storage.records import Cluster
 from gyoza.server.storage.repositories.artifacts import ArtifactRepository
 from gyoza.server.storage.repositories.assignments import AssignmentRepository
 from gyoza.server.storage.repositories.definitions import DefinitionRepository
+from gyoza.server.storage.repositories.gpus import GpuRepository
 from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.repositories.outbox import OutboxRepository
@@ -37,6 +38,7 @@ class UnitOfWork:
         outbox: Events on their way out.
         pulse: When the control plane last lived.
         run_times: How long completed runs took.
+        gpus: What is known against GPUs.
     """
 
     def __init__(self, transaction: Transaction, cluster: Callable[[], Cluster]) -> None:
@@ -52,6 +54,7 @@ class UnitOfWork:
         self.outbox = OutboxRepository(transaction)
         self.pulse = PulseRepository(transaction)
         self.run_times = RunTimesRepository(transaction)
+        self.gpus = GpuRepository(transaction)
 
     def now(self) -> datetime:
         """The transaction's time, aware and in UTC: the same for all its statements."""

@@ -14,6 +14,7 @@ from gyoza.models import OpRun
 from gyoza.server.storage.records import HeldAttempt, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import Evidence, end_as_asked, fail_attempt, let_go
+from gyoza.server.use_cases.gpu_health import note_failure, note_success
 from gyoza.server.use_cases.moments import moment_of
 from gyoza.server.use_cases.op_rules import output_faults
 from gyoza.server.use_cases.outside import Outside
@@ -53,11 +54,12 @@ def take_result(
             now=uow.now(),
         )
         _learn(uow, run, result)
+        note_success(uow, run, held)
         if uow.runs.cancel_intent(run.id) is not None:
             outside.tally.count("complete beat cancel")
         uow.runs.save(run)
     else:
-        _end_otherwise(uow, run, result, faults, outside)
+        _end_otherwise(uow, run, held, result, faults, outside)
     uow.artifacts.link(run.id, attempt, result.artifacts)
     let_go(uow, run.id, held.fence, digest=digest)
 
@@ -71,7 +73,12 @@ def missing_artifact(uow: UnitOfWork, result: Result) -> str | None:
 
 
 def _end_otherwise(
-    uow: UnitOfWork, run: OpRun, result: Result, faults: list[Fault], outside: Outside
+    uow: UnitOfWork,
+    run: OpRun,
+    held: HeldAttempt,
+    result: Result,
+    faults: list[Fault],
+    outside: Outside,
 ) -> None:
     evidence = Evidence(result.message, result.exit_code, _details(result))
     intent = uow.runs.cancel_intent(run.id)
@@ -83,9 +90,12 @@ def _end_otherwise(
         text = "; ".join(f"{each.pointer}: {each.message}" for each in faults[:_SHOWN_FAULTS])
         details = {**evidence.payload, "errors": shown[:_SHOWN_FAULTS]}
         broken = Evidence(f"outputs are not as declared: {text}", result.exit_code, details)
+        note_failure(uow, run, held, "OUTPUT_INVALID", outside)
         fail_attempt(uow, run, Failure("OUTPUT_INVALID"), broken, outside)
     else:
-        fail_attempt(uow, run, _failure(result), evidence, outside)
+        failure = _failure(result)
+        note_failure(uow, run, held, failure.reason, outside)
+        fail_attempt(uow, run, failure, evidence, outside)
 
 
 def _failure(result: Result) -> Failure:

@@ -8,16 +8,21 @@ the other's containers.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
+
+from msgspec.structs import replace
 
 from gyoza.server.errors import InvalidInput, SessionSuperseded, WorkerNotFound
 from gyoza.server.storage.records import WorkerRecord
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.gpu_health import with_missing
 from gyoza.server.use_cases.inventory import settle
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
 from gyoza.wire.messages import (
     PROTOCOL_VERSION,
     Fault,
+    Gpu,
     Register,
     Registered,
 )
@@ -114,10 +119,22 @@ def _record(uow: UnitOfWork, command: Register, known: WorkerRecord | None) -> W
         boot_id=command.boot_id,
         version=command.version,
         runtime=command.runtime,
-        capacity=command.capacity,
+        capacity=replace(command.capacity, gpus=_gpus(command, known, now)),
         registered_at=now,
         last_seen_at=now,
         tags=command.tags,
         # An operator who drained it for a restart wants it to stay so until `resume`.
         draining=known is not None and not known.removed and known.draining,
+        images=_images(command, known),
     )
+
+
+def _images(command: Register, known: WorkerRecord | None) -> frozenset[str]:
+    if command.images is not None:
+        return frozenset(command.images)
+    return frozenset() if known is None else known.images
+
+
+def _gpus(command: Register, known: WorkerRecord | None, now: datetime) -> list[Gpu]:
+    before = [] if known is None or known.removed else known.capacity.gpus
+    return with_missing(before, command.capacity.gpus, now)

@@ -19,6 +19,7 @@ Rare: TypeAlias = Literal[
     "complete beat cancel",
     "container adopted",
     "duplicate claim answered",
+    "gpu quarantined",
     "lease expired",
     "poison run ended",
     "result answered again",

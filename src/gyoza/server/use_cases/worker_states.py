@@ -7,12 +7,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from msgspec.structs import replace
+
 from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling.snapshot import GpuSnapshot, Holding, WorkerSnapshot, WorkerState
 from gyoza.server.settings import Settings
 from gyoza.server.storage.records import Reservation, RunTimes, WorkerRecord, source_of
 from gyoza.server.use_cases.durations import expected_end
-from gyoza.wire.messages import WorkerView
+from gyoza.wire.messages import Gpu, WorkerView
 
 _NOTHING_LEARNED: Final[Mapping[str, RunTimes]] = MappingProxyType({})
 
@@ -48,12 +50,12 @@ def worker_snapshot(
         times: How long runs take, by source.
     """
     state, detail = state_of(worker, now, settings)
-    vram: dict[str | None, int] = {}
-    for each in reserved:
-        vram[each.gpu_uuid] = vram.get(each.gpu_uuid, 0) + each.vram_mb
+    vram = _by_gpu(reserved)
     gpus = tuple(
-        GpuSnapshot(gpu.uuid, gpu.index, gpu.vram_mb, gpu.used_mb, vram.get(gpu.uuid, 0))
-        for gpu in worker.capacity.gpus
+        GpuSnapshot(
+            gpu.uuid, gpu.index, gpu.vram_mb, gpu.used_mb, vram.get(gpu.uuid, 0), gpu.problem
+        )
+        for gpu in _gpus(worker)
     )
     return WorkerSnapshot(
         worker_id=worker.id,
@@ -94,6 +96,22 @@ def _holding(reserved: Reservation, now: datetime, times: Mapping[str, RunTimes]
     )
 
 
+def _by_gpu(reserved: Sequence[Reservation]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for each in reserved:
+        if each.gpu_uuid is not None:
+            found[each.gpu_uuid] = found.get(each.gpu_uuid, 0) + each.vram_mb
+    return found
+
+
+def _gpus(worker: WorkerRecord) -> list[Gpu]:
+    """The worker's GPUs, each with what it or the server finds wrong with it."""
+    why = worker.quarantined
+    return [
+        replace(gpu, problem=gpu.problem or why.get(gpu.uuid, "")) for gpu in worker.capacity.gpus
+    ]
+
+
 def worker_view(
     worker: WorkerRecord,
     reserved: Sequence[Reservation],
@@ -121,11 +139,12 @@ def worker_view(
         state=state,
         version=worker.version,
         runtime=worker.runtime,
-        capacity=worker.capacity,
+        capacity=replace(worker.capacity, gpus=_gpus(worker)),
         reserved={
             "cpu": sum(each.cpu for each in reserved),
             "ram_mb": sum(each.ram_mb for each in reserved),
             "vram_mb": sum(each.vram_mb for each in reserved),
+            "gpus": _by_gpu(reserved),
         },
         tags=worker.tags,
         runs=list(run_ids),

@@ -17,6 +17,7 @@ from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import sessions
 from gyoza.server.use_cases.assignments import assignments_of, cancel_order
 from gyoza.server.use_cases.attempts import STOPPING, give_back, let_go, lose_attempt
+from gyoza.server.use_cases.gpu_health import clear, with_missing
 from gyoza.server.use_cases.inventory import free_room
 from gyoza.server.use_cases.moments import microseconds
 from gyoza.server.use_cases.outside import Outside
@@ -28,6 +29,7 @@ from gyoza.wire.messages import (
     CancelOrder,
     Claim,
     Claimed,
+    Gpu,
     Heartbeat,
     HeartbeatAnswer,
     Held,
@@ -65,7 +67,8 @@ def heartbeat(
     """
     before = active_session(uow, worker_id, command.session_id)
     problem = LEAVING if command.leaving else command.problem
-    uow.workers.touch(worker_id, command.session_id, uow.now(), command.gpus, problem)
+    gpus = with_missing(before.capacity.gpus, command.gpus, uow.now()) if command.gpus else []
+    uow.workers.touch(worker_id, command.session_id, uow.now(), gpus, problem, command.images)
     lease_s = outside.settings.hand_off_s if command.leaving else outside.settings.lease_s
     named = [(each.run_id, each.fence) for each in command.held]
     renewed = uow.assignments.renew(worker_id, named, lease_s)
@@ -134,13 +137,26 @@ def drain_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerVie
     return get_worker(uow, worker.id, outside)
 
 
-def resume_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> WorkerView:
-    """Give a drained worker work again.
+def resume_worker(
+    uow: UnitOfWork, worker_id: str, outside: Outside, *, gpu: str | None = None
+) -> WorkerView:
+    """Give a drained worker work again, or one of its GPUs.
+
+    Args:
+        uow: The unit of work.
+        worker_id: Its id or name.
+        outside: Settings.
+        gpu: UUID of the GPU to take out of quarantine, or to forget if it is missing; the rest of
+            the worker stays as it is. None is the worker as a whole.
 
     Raises:
         WorkerNotFound: No such worker.
+        InvalidInput: It has no such GPU.
     """
     worker = _named(uow, worker_id)
+    if gpu is not None:
+        clear(uow, worker, gpu)
+        return get_worker(uow, worker.id, outside)
     uow.workers.save(replace(worker, draining=False))
     uow.wake("dispatch")
     return get_worker(uow, worker.id, outside)
@@ -162,6 +178,7 @@ def remove_worker(uow: UnitOfWork, worker_id: str, outside: Outside) -> None:
         lose_attempt(uow, run, f"worker {worker.id} was removed while it was lost", outside)
         let_go(uow, run.id, held[run.id].fence)
     free_room(uow, uow.assignments.reserved_on(worker.id))
+    uow.gpus.forget_worker(worker.id)
     uow.workers.remove(worker.id)
 
 
@@ -217,8 +234,15 @@ def _may_take_more(
 ) -> bool:
     was, _ = state_of(before, uow.now(), outside.settings)
     came_back = was in {"SILENT", "LOST", "UNHEALTHY"} and not (command.problem or command.leaving)
-    used = {gpu.uuid: gpu.used_mb for gpu in before.capacity.gpus}
-    return came_back or any(gpu.used_mb < used.get(gpu.uuid, 0) for gpu in command.gpus)
+    known = {gpu.uuid: gpu for gpu in before.capacity.gpus}
+    return came_back or any(_has_more(gpu, known.get(gpu.uuid)) for gpu in command.gpus)
+
+
+def _has_more(gpu: Gpu, before: Gpu | None) -> bool:
+    if before is None:
+        return True
+    is_well_again = before.problem != "" and not gpu.problem
+    return is_well_again or gpu.used_mb < before.used_mb
 
 
 def _never_came(held: HeldAttempt, command: Claim) -> bool:

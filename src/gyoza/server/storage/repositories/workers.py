@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import builtins
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from sqlalchemy import RowMapping, bindparam, delete, insert, select, update
 
 from gyoza.server.storage.dialects import upsert
 from gyoza.server.storage.instants import from_us, to_us
+from gyoza.server.storage.planning_schema import gpu_records
 from gyoza.server.storage.records import Reservation, WorkerRecord
 from gyoza.server.storage.repositories.run_rows import from_text, to_text
 from gyoza.server.storage.schema import limbo, workers
@@ -29,7 +32,12 @@ _TOUCH: Final = (
     )
     .values(last_seen_us=bindparam("now"), problem=bindparam("trouble"))
 )
-_TOUCH_WITH_GPUS: Final = _TOUCH.values(gpus=bindparam("seen"))
+_QUARANTINED: Final = select(
+    gpu_records.c.worker_id, gpu_records.c.gpu_uuid, gpu_records.c.why
+).where(
+    gpu_records.c.worker_id.in_(bindparam("some", expanding=True)),
+    gpu_records.c.quarantined_us.is_not(None),
+)
 
 
 class WorkerRepository:
@@ -42,11 +50,21 @@ class WorkerRepository:
     def find(self, worker_id: str) -> WorkerRecord | None:
         """The worker, also when it was removed; None when it never registered."""
         row = self._connection.execute(_FIND, {"worker": worker_id}).mappings().one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else self._records([row])[0]
 
     def list(self) -> list[WorkerRecord]:
         """Every worker that is not removed, by id."""
-        return [_record(row) for row in self._connection.execute(_LIST).mappings()]
+        return self._records(self._connection.execute(_LIST).mappings().all())
+
+    def _records(self, rows: Sequence[RowMapping]) -> builtins.list[WorkerRecord]:
+        found = [_record(row) for row in rows]
+        with_gpus = [worker.id for worker in found if worker.capacity.gpus]
+        if not with_gpus:
+            return found
+        why: dict[str, dict[str, str]] = {}
+        for row in self._connection.execute(_QUARANTINED, {"some": with_gpus}):
+            why.setdefault(row.worker_id, {})[row.gpu_uuid] = row.why
+        return [replace(each, quarantined=why.get(each.id, {})) for each in found]
 
     def save(self, worker: WorkerRecord) -> None:
         """Store the worker, new or known."""
@@ -58,7 +76,13 @@ class WorkerRepository:
         )
 
     def touch(
-        self, worker_id: str, session_id: str, now: datetime, gpus: Sequence[Gpu], problem: str
+        self,
+        worker_id: str,
+        session_id: str,
+        now: datetime,
+        gpus: Sequence[Gpu],
+        problem: str,
+        images: Collection[str] | None = None,
     ) -> bool:
         """Note a sign of life.
 
@@ -68,6 +92,7 @@ class WorkerRepository:
             now: When it was heard.
             gpus: Its GPUs with what others use of them; empty leaves what is known.
             problem: "" when its engine is well.
+            images: What images its machine has; None leaves what is known.
 
         Returns:
             False when the worker is unknown, removed, or has another session by now.
@@ -78,10 +103,14 @@ class WorkerRepository:
             "now": to_us(now),
             "trouble": problem,
         }
-        if not gpus:
-            return self._connection.execute(_TOUCH, given).rowcount == 1
-        given["seen"] = strict_json.dumps_text(msgspec.to_builtins(list(gpus)))
-        return self._connection.execute(_TOUCH_WITH_GPUS, given).rowcount == 1
+        statement = _TOUCH
+        if gpus:
+            given["seen"] = strict_json.dumps_text(msgspec.to_builtins(list(gpus)))
+            statement = statement.values(gpus=bindparam("seen"))
+        if images is not None:
+            given["there"] = strict_json.dumps_text(sorted(images))
+            statement = statement.values(images=bindparam("there"))
+        return self._connection.execute(statement, given).rowcount == 1
 
     def remove(self, worker_id: str) -> None:
         """Take the worker out of the list; it comes back by registering."""
