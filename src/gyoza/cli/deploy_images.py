@@ -103,10 +103,10 @@ def image_of(
     digest = _in_registry(reference, context) if here is None and is_named else None
     hashed = None if source is None else source_hash(source, base)
     choice = choose_image(hashed, replace(found, in_registry=digest is not None), wanted.wish)
+    if choice.builds and choice.is_outdated and here is not None:
+        refuse_replacing(here.digest)
     _tell(choice, reference, context, is_known=here is not None or digest is not None)
     if choice.builds and source is not None:
-        if choice.is_outdated and here is not None:
-            refuse_replacing(here.digest)
         pushes = wanted.pushes and not wanted.is_dry
         build_image(Request(source, base, reference, pushes=pushes), None, context)
         here = _here(reference, context)

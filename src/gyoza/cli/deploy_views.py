@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gyoza.cli.input_files import takes_many_files
 from gyoza.cli.output import Output
-from gyoza.models import OpDefinition
+from gyoza.models import InputSpec, OpDefinition
+from gyoza.models.value_types import known_type
 from gyoza.project.changes import Change, changed_fields, changes_in_words
 from gyoza.project.compatibility import Breaking, breaking_changes
 
@@ -104,6 +106,11 @@ def _document(plan: Plan) -> dict[str, Any]:
 
 
 def _how_to_run(op: OpDefinition) -> str:
-    needed = [name for name, spec in op.input_specs.specs.items() if spec.required]
-    words = "".join(f" -i {name}=..." for name in needed)
+    needed = {name: spec for name, spec in op.input_specs.specs.items() if spec.required}
+    words = "".join(f" -i {name}={_example(spec)}" for name, spec in needed.items())
     return f"run it: gyoza run {op.id}{words}"
+
+
+def _example(spec: InputSpec) -> str:
+    is_file = known_type(spec.type) == "file" or takes_many_files(spec)
+    return "@FILE" if is_file else "..."

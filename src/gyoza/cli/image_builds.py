@@ -84,7 +84,7 @@ def build_image(request: Request, builder: Builder | None, context: Context) -> 
     if not dependencies.is_locked:
         name = dependencies.source.value
         output.hint(f"  {name} is no lock file: versions are chosen anew when the layer is built")
-    return build(request, engine, _Shown(output), context.monotonic)
+    return build(request, engine, ShownBuild(output), context.monotonic)
 
 
 def _heading(request: Request, engine: Engine) -> str:
@@ -94,13 +94,21 @@ def _heading(request: Request, engine: Engine) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """Tells a person how the build goes on."""
+class ShownBuild:
+    """Tells a person how a build goes on.
+
+    Attributes:
+        output: Where to.
+        has_steps: Whether each instruction gets a line; stages get one in any case.
+    """
 
     output: Output
+    has_steps: bool = True
 
     def step(self, step: Step) -> None:
         """Show an instruction."""
+        if not self.has_steps:
+            return
         text = step.text
         if len(text) > _STEP_WIDTH:
             text = f"{text[: _STEP_WIDTH - 1]}…"

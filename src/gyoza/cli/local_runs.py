@@ -113,11 +113,11 @@ def built(project: LocalProject, base: str | None, context: Context) -> str:
     Raises:
         CliError: Nothing here can build, or the build failed.
     """
-    from gyoza.cli.local_views import ShownBuild
+    from gyoza.cli.image_builds import ShownBuild
     from gyoza.project.engine_build import BuildError, NoBuilder
     from gyoza.testing.projects import build_local
 
-    shown = ShownBuild(context.output)
+    shown = ShownBuild(context.output, has_steps=False)
     try:
         image = build_local(project, context.environment, shown, context.monotonic, base=base)
     except NoBuilder as error:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.following_views import LinesView, LiveView, View
-from gyoza.cli.output import Output, clean, duration
+from gyoza.cli.output import Output, clean, counted, duration
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.models import OpRun
-    from gyoza.project.build_progress import Step
     from gyoza.testing.attempts import Order
     from gyoza.testing.results import RunResult
     from gyoza.wire.messages import ReportedEvent
@@ -80,20 +79,6 @@ class LocalView:
             self._output.stderr.flush()
 
 
-class ShownBuild:
-    """Tells a person how a build goes on, a line per stage."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-
-    def step(self, step: Step) -> None:
-        """See `Listener.step`."""
-
-    def stage(self, name: str, seconds: float, detail: str) -> None:
-        """See `Listener.stage`."""
-        self._output.hint(f"{name:<5}  {duration(seconds):>8}  {detail}")
-
-
 def show_end(result: RunResult, order: Order, context: Context) -> ExitCode:
     """Show what came of a run and return what the command ends with."""
     output = context.output
@@ -105,7 +90,7 @@ def show_end(result: RunResult, order: Order, context: Context) -> ExitCode:
     else:
         _show_failure(result, output)
     if result.files:
-        output.hint(f"{len(result.files)} files in {order.folder}")
+        output.hint(f"{counted(len(result.files), 'file')} in {order.folder}")
     return exit_code_of(result)
 
 

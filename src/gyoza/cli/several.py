@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from gyoza.cli.context import Context
 from gyoza.cli.exit_codes import ExitCode
-from gyoza.cli.failures import failure_of
+from gyoza.cli.failures import CliError, failure_of
 from gyoza.client.errors import RequestError, ResponseError
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ def each_of(
             done.append(action(word))
         except RequestError:
             raise
-        except ResponseError as error:
+        except (CliError, ResponseError) as error:
             failure = failure_of(error)
             if failure is None:
                 raise

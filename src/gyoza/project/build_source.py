@@ -36,6 +36,7 @@ class BuildSource:
         file: The project file or script; errors name it.
         id: Op id.
         version: Version of the op.
+        project: All that the file says.
         description: For people.
         image: Reference that `gyoza.yml` gives the image; None when it gives none.
         entrypoint: `module:name` of the op; None when a Dockerfile of its own starts something.
@@ -44,12 +45,12 @@ class BuildSource:
         dockerfile: The project's own Dockerfile; None when one is made.
         files: The project's files that enter the build context, by their paths in it.
         added: Further files of the context, by their paths: what a single file's block says.
-        project: What the file says beside; None where nobody compares it with the code.
     """
 
     file: Path
     id: str
     version: str
+    project: Project
     description: str = ""
     image: str | None = None
     entrypoint: str | None = None
@@ -58,7 +59,6 @@ class BuildSource:
     dockerfile: str | None = None
     files: Mapping[str, Path] = field(default_factory=dict[str, Path])
     added: Mapping[str, str] = field(default_factory=dict[str, str])
-    project: Project | None = None
 
 
 def read_build_source(path: Path) -> BuildSource:

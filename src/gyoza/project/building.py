@@ -144,6 +144,7 @@ class _Build:
                 labels=labels,
                 arguments=self._arguments(),
                 uses_cache=request.uses_cache or not is_first,
+                is_own=request.source.dockerfile is not None,
             )
             on_step = self.listener.step if is_first else _ignore
             image_id = self.engine.build(order, on_step, self.monotonic)
@@ -175,9 +176,7 @@ class _Build:
             raise BuildError(failure, printed.splitlines()[-5:], hint=hint) from error
         self._tell("spec", began, _spec_words(spec))
         text = json.dumps(spec, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        project = self.request.source.project
-        if project is not None:
-            completed(project, {SPEC_LABEL: text})
+        completed(self.request.source.project, {SPEC_LABEL: text})
         return text
 
     def _tell(self, stage: str, began: float, detail: str) -> None:

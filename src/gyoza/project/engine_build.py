@@ -89,6 +89,7 @@ class Order:
         labels: Labels beside those of the Dockerfile.
         arguments: Values of the Dockerfile's ARG.
         uses_cache: Whether steps of earlier builds count.
+        is_own: Whether the Dockerfile is the project's own, which names its images itself.
     """
 
     context: IO[bytes]
@@ -96,6 +97,7 @@ class Order:
     labels: tuple[tuple[str, str], ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict[str, str])
     uses_cache: bool = True
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,9 @@ class Engine:
             command = [self.program, "build", *options, "-"]
             code, tail = self._follow(command, order.context, reader, on_step)
             if code != 0 or not answer.is_file():
-                raise BuildError("the image was not built", tail, hint=_hint(tail))
+                raise BuildError(
+                    "the image was not built", tail, hint=_hint(tail, is_own=order.is_own)
+                )
             return answer.read_text(encoding="utf-8").strip()
 
     def output_of(
@@ -327,7 +331,12 @@ def _repository(reference: str) -> str:
     return head + slash + tail.partition(":")[0]
 
 
-def _hint(tail: Sequence[str]) -> str:
-    if any(_UNREACHED.search(line) for line in tail):
-        return "the base image could not be pulled; name another with --base or GYOZA_BASE_IMAGE"
-    return ""
+def _hint(tail: Sequence[str], *, is_own: bool) -> str:
+    if not any(_UNREACHED.search(line) for line in tail):
+        return ""
+    if is_own:
+        return (
+            "an image that the project's Dockerfile begins with could not be pulled; name one that "
+            "is here in its FROM, or write `ARG BASE` and `FROM $BASE` and pass --base IMAGE"
+        )
+    return "the base image could not be pulled; name another with --base or GYOZA_BASE_IMAGE"

@@ -59,7 +59,7 @@ def choose_image(wanted: str | None, found: Found, wish: Wish = Wish.AS_NEEDED) 
         wish: What was asked for.
     """
     if wanted is None:
-        return ImageChoice(builds=False, reason="is taken as it is: nothing here builds it")
+        return ImageChoice(builds=False, reason="is taken as it is")
     if wish is Wish.NO_BUILD:
         return ImageChoice(builds=False, reason="is taken as it is, with --no-build")
     if wish is Wish.BUILD:

@@ -95,7 +95,7 @@ class LocalServer:
         digest = hashlib.sha256()
         target = self._store / sha256
         with target.open("wb") as file:
-            async for piece in content():
+            async for piece in content(0):
                 digest.update(piece)
                 file.write(piece)
         if digest.hexdigest() != sha256:

@@ -14,6 +14,7 @@ from typing import Final
 
 from gyoza.models import OpDefinition
 from gyoza.project import ProjectError
+from gyoza.project.dependencies import Source
 from gyoza.testing.conformance.report import Finding, Report, Status
 from gyoza.testing.projects import (
     CodeRefused,
@@ -30,6 +31,12 @@ _CODE: Final = ("code", "a spec can be made of its code")
 _AGREEMENT: Final = ("agreement", "file and code say the same")
 _DEFINITION: Final = ("definition", "a server would take it")
 _DECLARATION: Final = ("declaration", "it says what it takes and what it returns")
+_TO_LOCK: Final[Mapping[Source, str]] = {
+    Source.PYPROJECT: "`uv lock` writes uv.lock",
+    Source.REQUIREMENTS: "`uv init --bare`, then `uv add -r requirements.txt`: they write "
+    "pyproject.toml and uv.lock, which count before requirements.txt",
+    Source.SCRIPT: "`uv lock --script {file}` writes {file}.lock",
+}
 _LOCK: Final = ("lock", "the versions of its packages are locked")
 
 
@@ -138,7 +145,7 @@ def _lock_finding(project: LocalProject) -> Finding:
     if dependencies.is_locked:
         return _passed(_LOCK, dependencies.source.value)
     seen = f"{dependencies.source.value} names no exact versions of all packages"
-    fix = "`uv lock` writes uv.lock; for a single file `uv lock --script FILE`"
+    fix = _TO_LOCK[dependencies.source].format(file=project.source.file.name)
     return Finding(*_LOCK, Status.WARN, seen, "the same packages in every build", fix)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 from gyoza.models import OpDefinition
-from gyoza.project import Project, read_project
 from gyoza.project.base_images import choose_base
 from gyoza.project.build_context import sdk_files
 from gyoza.project.build_source import BuildSource, read_build_source
@@ -28,7 +27,6 @@ from gyoza.testing.ops import definition_of
 IMAGES: Final = "gyoza-run"
 """First part of the names of images that are built to be run here, never those deployed."""
 
-_SCRIPT: Final = ".py"
 _SPEC_S: Final = 120.0
 _NO_TAG: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _TAG_CHARS: Final = 128
@@ -53,11 +51,9 @@ class LocalProject:
 
     Attributes:
         source: As a build sees it.
-        file: What its `gyoza.yml` says; None for a single Python file.
     """
 
     source: BuildSource
-    file: Project | None
 
     @property
     def folder(self) -> Path:
@@ -76,7 +72,7 @@ class LocalProject:
         Raises:
             ProjectError: File and code contradict each other.
         """
-        found = definition_of(image, labels, self.file, now=now)
+        found = definition_of(image, labels, self.source.project, now=now)
         found.id, found.version = self.source.id, self.source.version
         return found
 
@@ -88,9 +84,7 @@ def read_local_project(path: Path) -> LocalProject:
         ProjectError: With every problem found and its place.
         OSError: A file cannot be read.
     """
-    source = read_build_source(path)
-    is_script = source.file.suffix == _SCRIPT
-    return LocalProject(source, None if is_script else read_project(source.file))
+    return LocalProject(read_build_source(path))
 
 
 def build_local(

@@ -238,5 +238,5 @@ def _configure_logs(level: str) -> None:
 
 
 def _give_up(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"gyoza worker: {message}\n")
+    sys.stderr.write(f"error: {message}\n")
     raise SystemExit(code)

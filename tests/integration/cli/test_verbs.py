@@ -331,6 +331,41 @@ def test_a_worker_that_holds_runs_is_not_removed_and_the_refusal_is_told(
     assert "holds run_1" in err
 
 
+@pytest.mark.parametrize("state", ["READY", "DRAINING", "UNHEALTHY"])
+def test_a_worker_that_lives_is_not_removed_since_it_would_come_back(
+    shell: Shell, server: PretendServer, state: str
+) -> None:
+    server.worker.update(state=state, runs=[])
+
+    code, out, err = shell("worker", "remove", "atlas")
+
+    assert (code, out) == (6, "")
+    assert f"atlas (wrk_1) is {state}: it would register again" in err
+    assert "`gyoza worker drain wrk_1`" in err
+    assert "DELETE /workers/wrk_1" not in server.seen
+
+
+def test_a_worker_that_lives_is_removed_by_force_and_its_return_is_told(
+    shell: Shell, server: PretendServer
+) -> None:
+    server.worker.update(runs=[])
+
+    code, out, err = shell("worker", "remove", "atlas", "--force")
+
+    assert (code, out) == (0, "wrk_1 is removed\n")
+    assert "wrk_1 lives and registers again" in err
+    assert server.seen[-1] == "DELETE /workers/wrk_1"
+
+
+@pytest.mark.parametrize("state", ["SILENT", "LOST"])
+def test_a_worker_that_is_silent_is_removed(
+    shell: Shell, server: PretendServer, state: str
+) -> None:
+    server.worker.update(state=state, runs=[])
+
+    assert shell("worker", "remove", "atlas") == (0, "wrk_1 is removed\n", "")
+
+
 def test_deploy_without_an_engine_keeps_the_tag_and_says_so(
     shell: Shell, server: PretendServer, tmp_path: Path
 ) -> None:

@@ -87,7 +87,7 @@ def test_a_project_runs_in_the_authors_interpreter(shell: Shell) -> None:
     assert written.is_relative_to("gyoza-out")
     assert "INFO working for Ada" in err
     assert "100%" in err
-    assert "1 files in gyoza-out/work-" in err
+    assert "1 file in gyoza-out/work-" in err
 
 
 @pytest.mark.usefixtures("project")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gyoza.cli.output import Output, age, clean, duration
+from gyoza.cli.output import Output, age, clean, counted, duration
 
 NOW = datetime(2031, 5, 4, tzinfo=UTC)
 
@@ -106,3 +106,14 @@ def test_a_runs_output_is_unchanged_for_a_pipe_and_cleaned_for_a_terminal() -> N
 
     assert written(pipe) == "\x1b[31mred\x1b[0m\n"
     assert written(terminal) == "red\n"
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+
+
+def test_a_reason_that_repeats_the_state_is_not_said() -> None:
+    output = an_output()
+
+    assert output.state("CANCELLED", "CANCELLED") == "CANCELLED"
+    assert output.state("FAILED", "OOM") == "FAILED (oom)"

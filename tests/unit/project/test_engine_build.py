@@ -99,6 +99,18 @@ def test_a_failed_build_shows_what_the_builder_said_last(tmp_path: Path) -> None
     assert "GYOZA_BASE_IMAGE" in caught.value.hint
 
 
+def test_who_wrote_the_dockerfile_is_not_told_of_what_it_ignores(tmp_path: Path) -> None:
+    build = "echo 'pull access denied for base'; exit 1"
+    folder = a_docker(tmp_path / "one", "20.10.24", build=build)
+    engine = Engine(f"{folder}/docker", Builder.CLASSIC, path_of(folder))
+
+    with (tmp_path / "context").open("w+b") as context, pytest.raises(BuildError) as caught:
+        engine.build(Order(context, is_own=True), _unheard, lambda: 0.0)
+
+    assert "GYOZA_BASE_IMAGE" not in caught.value.hint
+    assert "FROM" in caught.value.hint
+
+
 def test_labels_and_arguments_reach_the_builder_as_they_are(tmp_path: Path) -> None:
     said = tmp_path / "said"
     build = (

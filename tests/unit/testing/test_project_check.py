@@ -76,3 +76,16 @@ def test_checking_writes_nothing_into_the_project(tmp_path: Path) -> None:
     a_project(tmp_path)
 
     assert {path.name for path in tmp_path.iterdir()} == {"f.py", "gyoza.yml"}
+
+
+def test_how_versions_are_fixed_depends_on_where_the_packages_are_named(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("six\n")
+    by_requirements = a_project(tmp_path)["lock"]
+    (tmp_path / "requirements.txt").unlink()
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname="f"\nversion="1"\ndependencies=["six"]'
+    )
+    by_project = a_project(tmp_path)["lock"]
+
+    assert "`uv add -r requirements.txt`" in by_requirements.fix
+    assert by_project.fix == "`uv lock` writes uv.lock"

@@ -30,7 +30,7 @@ from gyoza.project.engine_build import BuildError, Engine
 from gyoza.project.errors import ProjectError
 from gyoza.project.image_plan import SPEC_LABEL
 from gyoza.project.image_spec import completed
-from gyoza.project.project_file import Project, read_project
+from gyoza.project.project_file import Project
 from gyoza.project.renderings import CODE_DIR
 from gyoza.project.snapshots import Snapshot, Snapshots
 from gyoza.worker.execution.dev_sources import (
@@ -148,7 +148,7 @@ class Updates:
             made = self._made(source)
             if made is None:
                 return None
-            return self._deploy(read_project(source.file), made)
+            return self._deploy(source.project, made)
         except ProjectError as error:
             self.forget()
             return self._refused(self._fault_in_project(error))
@@ -170,7 +170,7 @@ class Updates:
         base = choose_base(self.base, source.settings, self.context.environment)
         image = bare_image(source, base, self.engine.builder)
         snapshot = snapshots.take(code_names(source, base))
-        seen = (image.tag, snapshot.digest, read_project(source.file))
+        seen = (image.tag, snapshot.digest, source.project)
         if seen == self._seen:
             return None
         # Also of a save that is refused: the same fault is told once.
@@ -190,7 +190,7 @@ class Updates:
         from gyoza.cli.engine_images import engine_address, inspect_image
 
         files = context_files(source, source.dockerfile or "")
-        seen = (context_digest(files), read_project(source.file))
+        seen = (context_digest(files), source.project)
         if seen == self._seen:
             return None
         self._seen = seen

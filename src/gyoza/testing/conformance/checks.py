@@ -188,7 +188,9 @@ def events(evidence: Evidence) -> Finding:
     if backwards:
         fix = "report the share of all the work, not of one step"
         return check.failed(_some(backwards), "progress that does not go back", fix)
-    return check.passed(f"{len(lines)} events") if lines else check.skipped("it tells of none")
+    if not lines:
+        return check.skipped("it tells of none")
+    return check.passed("1 event" if len(lines) == 1 else f"{len(lines)} events")
 
 
 def bad_input(evidence: Evidence) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,6 +12,11 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
+    from gyoza.cli.failures import CliError
+    from gyoza.wire.messages import WorkerView
+
+_ALIVE: Final = {"READY", "DRAINING", "UNHEALTHY"}
+_HOW: Final = "end it on its machine to be rid of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +25,23 @@ class Options:
 
     Attributes:
         workers: Ids or names.
+        force: Also those that live, and will register again.
     """
 
     workers: tuple[str, ...]
+    force: bool = False
 
 
 def command(
     ctx: typer.Context,
     workers: Annotated[list[str], typer.Argument(metavar="WORKER...", help="Ids or names.")],
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also one that lives and registers again.")
+    ] = False,
 ) -> int:
     """Forget workers that hold nothing, or that are lost."""
-    return run(Options(tuple(workers)), context_of(ctx))
+    return run(Options(tuple(workers), force), context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
@@ -40,9 +51,14 @@ def run(options: Options, context: Context) -> ExitCode:
     with context.client() as client:
 
         def remove(word: str) -> str:
-            worker_id = client.get_worker(word).id
-            client.remove_worker(worker_id)
-            return worker_id
+            worker = client.get_worker(word)
+            # One that holds runs is refused by the server, which names them.
+            if worker.state in _ALIVE and not worker.runs:
+                if not options.force:
+                    raise _lives(worker)
+                context.output.hint(f"{worker.id} lives and registers again: {_HOW}")
+            client.remove_worker(worker.id)
+            return worker.id
 
         removed, code = each_of(options.workers, remove, context)
     if context.output.as_json:
@@ -51,3 +67,15 @@ def run(options: Options, context: Context) -> ExitCode:
     for worker_id in removed:
         context.output.data(worker_id if context.output.quiet else f"{worker_id} is removed")
     return code
+
+
+def _lives(worker: WorkerView) -> CliError:
+    from gyoza.cli.exit_codes import ExitCode
+    from gyoza.cli.failures import CliError
+
+    return CliError(
+        f"{worker.name} ({worker.id}) is {worker.state}: it would register again at once",
+        ExitCode.CONFLICT,
+        hint=f"`gyoza worker drain {worker.id}` keeps new work from it; to be rid of it, end it on "
+        "its machine and remove it 15 s later; --force forgets it all the same",
+    )
