@@ -59,6 +59,7 @@ VERBS: Final = (
     Verb(("cancel",), RUN, "Ask for runs to end."),
     Verb(("retry",), RUN, "Give a failed or cancelled run a new attempt."),
     Verb(("doctor",), OPERATE, "Look for what is wrong, each with its remedy."),
+    Verb(("simulate",), OPERATE, "Replay a load on a fleet: what if there were two more GPUs?"),
     Verb(("op", "list"), OPERATE, "List the registered ops."),
     Verb(("op", "show"), OPERATE, "Show an op: its image, inputs, outputs and limits."),
     Verb(("op", "versions"), OPERATE, "List the versions of an op."),

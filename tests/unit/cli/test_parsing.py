@@ -39,6 +39,18 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("worker list", {}),
     ("doctor", {}),
     (
+        "simulate load.yml --fleet a.yml --fleet b.yml --add x --seed 3 --step 5s --plot o.svg",
+        {
+            "load": Path("load.yml"),
+            "fleets": (Path("a.yml"), Path("b.yml")),
+            "add": ("x",),
+            "seed": 3,
+            "step": "5s",
+            "plot": Path("o.svg"),
+        },
+    ),
+    ("simulate --from-server --since 2d", {"load": None, "since": "2d"}),
+    (
         "worker start --name w --state-dir /s --tag a=b --docker-host unix:///d",
         {"name": "w", "state_dir": Path("/s"), "tags": ("a=b",), "docker_host": "unix:///d"},
     ),
