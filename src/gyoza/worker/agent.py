@@ -426,7 +426,7 @@ class Agent:
                 health.worked()
                 self._services.journal.engine(engine.process)
                 if clock.monotonic() - swept_s >= SWEEP_EVERY_S:
-                    left = await leftovers.sweep(self._services, self._kept())
+                    left = await leftovers.sweep(self._services, self._kept)
                     self._unwanted = self._unwanted if left is None else left
                     swept_s = clock.monotonic()
             await clock.sleep(HEALTH_EVERY_S if not health.problem else 5.0)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final, Literal
 
 import structlog
 
-from gyoza.wire.messages import ContainerReport
+from gyoza.wire.messages import Assignment, ContainerReport
 from gyoza.worker.adoption import Adoption, Key, Known, key_of, number_of
 from gyoza.worker.execution.labels import LABEL
 from gyoza.worker.execution.services import Services
@@ -120,22 +120,46 @@ async def forget(services: Services, kept: Container[Key], folders: Container[st
             services.journal.end(*key)
 
 
-async def sweep(services: Services, held: Container[Key]) -> list[ManagedContainer] | None:
+async def sweep(
+    services: Services, held: Callable[[], Container[Key]]
+) -> list[ManagedContainer] | None:
     """Remove what a sick engine has kept, or made after its call had been given up.
+
+    What it has removed after that call had been given up leaves a folder and a note; they go, too.
 
     Args:
         services: Of the worker.
-        held: Attempts whose containers are to stay, always up to date.
+        held: Tells the attempts whose containers are to stay. Asked once the engine has answered:
+            what was begun while it took its time is not to be swept away.
 
     Returns:
         What is still there that should not be; None if the engine did not say.
     """
+    noted = services.journal.unfinished
     try:
         found = await find_containers(services)
     except RuntimeFault as fault:
         _log.warning("could not sweep", why=str(fault))
         return None
-    return await remove(services, [each for each in found if key_of(each) not in held])
+    stay = held()
+    there = {key_of(each) for each in found}
+    left = await remove(services, [each for each in found if key_of(each) not in stay])
+    for each in noted:
+        key = each.assignment.run_id, each.assignment.fence
+        if key not in stay and key not in there:
+            await _forget_one(services, each.assignment)
+    return left
+
+
+async def _forget_one(services: Services, assignment: Assignment) -> None:
+    run_id, fence = assignment.run_id, assignment.fence
+    folder = WorkFolder.of(services.state_dir, run_id, assignment.attempt, fence)
+    try:
+        await asyncio.to_thread(delete_folder, folder.path)
+    except OSError as error:
+        _log.warning("folder stays for now", path=str(folder.path), why=str(error))
+    else:
+        services.journal.end(run_id, fence)
 
 
 def _delete_folders(services: Services, kept: Container[str]) -> None:

@@ -181,6 +181,76 @@ async def test_a_container_that_a_sick_engine_kept_is_removed_once_it_is_well(
         assert await rig.containers() == 0
 
 
+class RemovesUnheard:
+    """An engine that keeps a container for long, and at last removes it and does not say so."""
+
+    def __init__(self, inner: FakeRuntime, failures: int) -> None:
+        self._inner = inner
+        self._failures = failures
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def remove(self, handle: ContainerHandle) -> None:
+        self._failures -= 1
+        if self._failures == 0:
+            await self._inner.remove(handle)
+        if self._failures >= 0:
+            raise EngineTimeout("frozen")
+        await self._inner.remove(handle)
+
+
+async def test_what_an_engine_removed_without_saying_so_leaves_neither_folder_nor_note(
+    tmp_path: Path,
+) -> None:
+    async with a_rig(tmp_path, Script(), factor=200) as rig:
+        sick: Any = RemovesUnheard(rig.runtime, 7)
+        rig.services.runtime = sick
+        await rig.carry_out()
+        await asyncio.wait_for(until(lambda: not rig.leftovers()), 5)
+
+        assert rig.services.journal.unfinished == []
+        assert await rig.containers() == 0
+
+
+class SlowToList:
+    """An engine that takes its time to say what is there."""
+
+    def __init__(self, inner: FakeRuntime) -> None:
+        self._inner = inner
+        self.asked = asyncio.Event()
+        self.may_say = asyncio.Event()
+        self.answers = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def list_managed(self, labels: dict[str, str]) -> list[ManagedContainer]:
+        self.asked.set()
+        await self.may_say.wait()
+        self.answers += 1
+        return await self._inner.list_managed(labels)
+
+
+async def test_what_was_begun_while_the_engine_took_its_time_is_not_swept_away(
+    tmp_path: Path,
+) -> None:
+    async with a_rig(tmp_path, ENDLESS, factor=200) as rig:
+        await until(lambda: bool(rig.server.heartbeats))
+        slow: Any = SlowToList(rig.runtime)
+        rig.services.runtime = slow
+        await asyncio.wait_for(slow.asked.wait(), 5)
+        attempt = await rig.server.assign(an_assignment())
+        await rig.until_held()
+        while not live(await rig.runtime.list_managed({})):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        slow.may_say.set()
+        await asyncio.wait_for(until(lambda: slow.answers >= 2), 5)
+
+        assert attempt.result is None
+        assert len(live(await rig.runtime.list_managed({}))) == 1
+
+
 async def test_inputs_can_be_read_whatever_the_workers_umask(tmp_path: Path) -> None:
     modes: list[int] = []
 
