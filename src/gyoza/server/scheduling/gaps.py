@@ -21,6 +21,7 @@ _Kind: TypeAlias = Literal["boxes", "gpu boxes", "gpus"]
 _CPU_WORK: Final[tuple[_Kind, ...]] = ("boxes", "gpu boxes")
 _GPU_WORK: Final[tuple[_Kind, ...]] = ("gpus",)
 _Place: TypeAlias = tuple[int, int, str, str, Room]
+_Best: TypeAlias = tuple[float, str, Room]
 
 
 class _Places(NamedTuple):
@@ -61,25 +62,33 @@ class Gaps:
     def smallest(self, shape: Shape) -> Room | None:
         """Return the room whose place a shape fills best, by id among equals; None without one."""
         self._catch_up()
-        prices = self._prices
-        best: tuple[float, str] | None = None
-        room: Room | None = None
+        best: _Best | None = None
         for cpu in self._cpus[bisect_left(self._cpus, shape.cpu) :]:
-            if best and prices.gap(shape, cpu, shape.ram_mb, shape.vram_mb) > best[0]:
+            left = (cpu - shape.cpu) * self._prices.cpu
+            if best is not None and left > best[0]:
                 break
-            bucket = self._by_cpu[cpu]
-            at = bisect_left(bucket, (shape.vram_mb, shape.ram_mb))
-            while at < len(bucket):
-                vram_mb, ram_mb, worker_id, _, found = bucket[at]
-                if best and prices.gap(shape, cpu, shape.ram_mb, vram_mb) > best[0]:
-                    break
-                if ram_mb >= shape.ram_mb:
-                    gap = prices.gap(shape, cpu, ram_mb, vram_mb), worker_id
-                    if best is None or gap < best:
-                        best, room = gap, found
-                    vram_mb += 1
-                at = bisect_left(bucket, (vram_mb, shape.ram_mb), at)
-        return room
+            best = self._smallest_of(self._by_cpu[cpu], shape, left, best)
+        return None if best is None else best[2]
+
+    def _smallest_of(
+        self, bucket: list[_Place], shape: Shape, left: float, best: _Best | None
+    ) -> _Best | None:
+        _, ram_price, vram_price = self._prices
+        needs_ram_mb, needs_vram_mb, end = shape.ram_mb, shape.vram_mb, len(bucket)
+        at = bisect_left(bucket, (needs_vram_mb, needs_ram_mb))
+        while at < end:
+            vram_mb, ram_mb, worker_id, _, room = bucket[at]
+            gap = left + (vram_mb - needs_vram_mb) * vram_price
+            if best is not None and gap > best[0]:
+                break
+            if ram_mb >= needs_ram_mb:
+                found = gap + (ram_mb - needs_ram_mb) * ram_price, worker_id, room
+                if best is None or found[:2] < best[:2]:
+                    best = found
+                # Others with as much VRAM have more RAM left.
+                vram_mb += 1
+            at = bisect_left(bucket, (vram_mb, needs_ram_mb), at)
+        return best
 
     def _catch_up(self) -> None:
         if self._seen == len(self._changes):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gyoza.server.scheduling.snapshot import Shape, WorkerSnapshot
+from gyoza.server.scheduling.snapshot import WorkerSnapshot
 
 
 class Prices(NamedTuple):
@@ -30,8 +30,3 @@ class Prices(NamedTuple):
             1 / (sum(worker.ram_mb for worker in fleet) or 1),
             1 / (sum(gpu.vram_mb for worker in fleet for gpu in worker.gpus) or 1),
         )
-
-    def gap(self, shape: Shape, cpu: int, ram_mb: int, vram_mb: int) -> float:
-        """Return what is left where so much is free, once a shape that fits has its part."""
-        left = (cpu - shape.cpu) * self.cpu + (ram_mb - shape.ram_mb) * self.ram_mb
-        return left + (vram_mb - shape.vram_mb) * self.vram_mb

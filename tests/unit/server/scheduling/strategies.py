@@ -11,6 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from gyoza.server.scheduling.snapshot import (
     GpuSnapshot,
     Holding,
+    Limits,
     PendingRun,
     Shape,
     Snapshot,
@@ -19,6 +20,8 @@ from gyoza.server.scheduling.snapshot import (
 
 NOON = datetime(2031, 5, 4, 12, tzinfo=UTC)
 _zones = st.sampled_from(["a", "b"])
+_ops = st.sampled_from([None, "count", "resize"])
+_images = st.sampled_from(["sha256:1", "sha256:2"])
 
 
 def shapes() -> SearchStrategy[Shape]:
@@ -40,6 +43,7 @@ def gpus() -> SearchStrategy[tuple[GpuSnapshot, ...]]:
         vram_mb=st.sampled_from([8000, 16000]),
         used_mb=st.integers(0, 9000),
         reserved_mb=st.integers(0, 9000),
+        problem=st.sampled_from(["", "", "", "is missing"]),
     )
     return st.lists(one, max_size=2, unique_by=lambda gpu: gpu.uuid).map(tuple)
 
@@ -50,12 +54,30 @@ def holdings() -> SearchStrategy[tuple[Holding, ...]]:
         since=st.integers(0, 9).map(lambda seconds: NOON - timedelta(seconds=seconds)),
         cpu=st.integers(0, 3),
         ram_mb=st.integers(0, 4096),
+        vram_mb=st.sampled_from([0, 3000, 6000]),
+        run_id=st.integers(0, 9999).map("held_{:04}".format),
+        fence=st.integers(1, 3),
+        priority=st.sampled_from([0, 1, 5]),
+        op=_ops,
+        preemptible=st.booleans(),
+        stops=st.sampled_from([False, False, True]),
+        lost=st.sampled_from([False, False, False, True]),
+        ends_at=st.one_of(
+            st.none(), st.integers(0, 900).map(lambda seconds: NOON + timedelta(seconds=seconds))
+        ),
     )
-    return st.lists(one, max_size=3).map(tuple)
+    return st.lists(one, max_size=4, unique_by=lambda each: each.run_id).map(tuple)
 
 
 def holding(worker: WorkerSnapshot, held: tuple[Holding, ...]) -> WorkerSnapshot:
-    """The worker with attempts on it, and its sums with them."""
+    """The worker with attempts on it, and its sums with them; VRAM is of its first GPU."""
+    first = worker.gpus[0] if worker.gpus else None
+    if first is None:
+        held = tuple(replace(each, vram_mb=0) for each in held)
+    else:
+        held = tuple(replace(each, gpu_uuid=first.uuid if each.vram_mb else None) for each in held)
+        reserved_mb = first.reserved_mb + sum(each.vram_mb for each in held)
+        worker = replace(worker, gpus=(replace(first, reserved_mb=reserved_mb), *worker.gpus[1:]))
     return replace(
         worker,
         holdings=held,
@@ -80,6 +102,7 @@ def _empty_workers() -> SearchStrategy[WorkerSnapshot]:
         tags=st.one_of(st.just({}), _zones.map(lambda zone: {"zone": zone})),
         reserved_cpu=st.integers(0, 2),
         reserved_ram_mb=st.integers(0, 4096),
+        images=st.frozensets(_images, max_size=2),
     )
 
 
@@ -87,9 +110,24 @@ def runs() -> SearchStrategy[PendingRun]:
     return st.builds(
         PendingRun,
         run_id=st.integers(0, 999).map("run_{:03}".format),
-        priority=st.integers(0, 2),
-        created_at=st.integers(0, 3).map(lambda seconds: NOON + timedelta(seconds=seconds)),
+        priority=st.sampled_from([0, 1, 2, 11, 30]),
+        created_at=st.sampled_from([0, 1, 2, 700, 1300, 5000]).map(
+            lambda seconds: NOON - timedelta(seconds=seconds)
+        ),
         shape=shapes(),
+        op=_ops,
+        image=st.one_of(st.just(""), _images),
+        most_s=st.sampled_from([None, 10.0, 600.0]),
+    )
+
+
+def limits() -> SearchStrategy[Limits]:
+    most = st.integers(0, 4)
+    return st.builds(
+        Limits,
+        paused=st.frozensets(st.just("resize"), max_size=1),
+        op_most=st.dictionaries(st.just("count"), most, max_size=1),
+        owner_most=st.dictionaries(st.sampled_from([None, "ann"]), most, max_size=1),
     )
 
 
@@ -99,4 +137,16 @@ def snapshots() -> SearchStrategy[Snapshot]:
         now=st.just(NOON),
         runs=st.lists(runs(), max_size=12, unique_by=lambda run: run.run_id).map(tuple),
         workers=st.lists(workers(), max_size=4, unique_by=lambda one: one.worker_id).map(tuple),
+        limits=st.one_of(st.just(Limits()), limits()),
+    )
+
+
+def of_several_owners(snapshot: Snapshot, owners: list[str | None]) -> Snapshot:
+    """The same world, dealt out to owners in turn."""
+    return replace(
+        snapshot,
+        runs=tuple(
+            replace(run, owner=owners[at % len(owners)]) for at, run in enumerate(snapshot.runs)
+        ),
+        used={owner: at / 3 for at, owner in enumerate(owners)},
     )

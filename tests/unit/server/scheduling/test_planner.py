@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from gyoza.server.scheduling.feasibility import Room, fits
 from gyoza.server.scheduling.planner import Plan, Verdict, plan
 from gyoza.server.scheduling.snapshot import (
     GpuSnapshot,
@@ -18,7 +13,7 @@ from gyoza.server.scheduling.snapshot import (
     Snapshot,
     WorkerSnapshot,
 )
-from tests.unit.server.scheduling.strategies import NOON, snapshots
+from tests.unit.server.scheduling.strategies import NOON
 
 
 def a_run(name: str, shape: Shape = Shape(cpu=1), **given: Any) -> PendingRun:  # noqa: B008
@@ -104,77 +99,6 @@ def test_a_run_left_over_says_what_the_plan_left_free() -> None:
 
     reasons = made.unplaced[0].refusals.by_worker["w"]
     assert [reason.text for reason in reasons] == ["needs 2 CPU, 1 of 4 free"]
-
-
-@given(snapshots())
-def test_a_plan_never_over_commits_a_worker(snapshot: Snapshot) -> None:
-    made = plan(snapshot)
-
-    cpu: dict[str, int] = defaultdict(int)
-    ram: dict[str, int] = defaultdict(int)
-    vram: dict[tuple[str, str], int] = defaultdict(int)
-    for each in made.placements:
-        shape = each.run.shape
-        cpu[each.worker_id] += shape.cpu
-        ram[each.worker_id] += shape.ram_mb
-        assert (each.gpu_uuid is not None) == bool(shape.vram_mb)
-        if each.gpu_uuid:
-            vram[each.worker_id, each.gpu_uuid] += shape.vram_mb
-    for worker in snapshot.workers:
-        assert cpu[worker.worker_id] <= max(0, worker.cpu - worker.reserved_cpu)
-        assert ram[worker.worker_id] <= max(0, worker.ram_mb - worker.reserved_ram_mb)
-        for gpu in worker.gpus:
-            assert vram[worker.worker_id, gpu.uuid] <= gpu.free_mb
-
-
-@given(snapshots())
-def test_a_plan_places_only_on_ready_workers_with_the_wanted_tags(snapshot: Snapshot) -> None:
-    made = plan(snapshot)
-
-    workers = {worker.worker_id: worker for worker in snapshot.workers}
-    for each in made.placements:
-        worker = workers[each.worker_id]
-        assert worker.state == "READY"
-        assert set(each.run.shape.selectors) <= set(worker.tags.items())
-
-
-@given(snapshots(), st.randoms(use_true_random=False))
-def test_the_order_of_the_snapshot_does_not_change_the_plan(
-    snapshot: Snapshot, shuffle: random.Random
-) -> None:
-    runs, workers = list(snapshot.runs), list(snapshot.workers)
-    shuffle.shuffle(runs)
-    shuffle.shuffle(workers)
-
-    first, second = plan(snapshot), plan(Snapshot(NOON, tuple(runs), tuple(workers)))
-
-    assert first.placements == second.placements
-    assert [each.run for each in first.unplaced] == [each.run for each in second.unplaced]
-
-
-@given(snapshots())
-def test_no_run_is_passed_over_but_on_a_worker_that_is_kept_for_another(snapshot: Snapshot) -> None:
-    made = plan(snapshot)
-
-    rooms = {worker.worker_id: Room(worker) for worker in snapshot.workers}
-    placed = {each.run.run_id: each for each in made.placements}
-    kept = made.promise.worker_id if made.promise else None
-    for run in sorted(snapshot.runs, key=lambda one: (-one.priority, one.created_at, one.run_id)):
-        if run.run_id in placed:
-            rooms[placed[run.run_id].worker_id].take(run.shape)
-        else:
-            fitting = {name for name, room in rooms.items() if fits(run.shape, room)}
-            assert fitting <= {kept}
-
-
-@given(snapshots())
-def test_every_run_is_either_placed_or_has_a_reason_from_every_worker(snapshot: Snapshot) -> None:
-    made = plan(snapshot)
-
-    assert len(made.placements) + len(made.unplaced) == len(snapshot.runs)
-    for each in made.unplaced:
-        assert len(each.refusals.by_worker) == len(snapshot.workers)
-        assert all(each.refusals.by_worker.values())
 
 
 def test_ten_thousand_runs_on_a_thousand_workers_are_planned_in_a_blink() -> None:
