@@ -12,7 +12,7 @@ from gyoza.models import OpRunState
 from gyoza.server.loops.rescuer import Rescuer
 from gyoza.server.storage.records import Pulse
 from gyoza.server.use_cases import leases, patience, workers
-from gyoza.wire.messages import Assignment
+from gyoza.wire.messages import Assignment, ContainerReport
 from tests.integration.server_core.world import Worker, World
 
 pytestmark = pytest.mark.anyio
@@ -328,3 +328,35 @@ async def test_two_rescuers_at_once_give_an_unclaimed_assignment_back_once(world
     await asyncio.gather(a_rescuer(world).tick(), a_rescuer(world).tick())
 
     assert world.types(run.id) == ["ASSIGNED", "RELEASED"]
+
+
+# --- clocks that jump ----------------------------------------------------------------------------
+
+
+async def test_a_server_clock_that_jumps_ahead_costs_no_run(world: World) -> None:
+    [(worker, held)] = working(world, "box")
+    await pass_time(world, 100, lambda: worker.heartbeat(held))
+
+    world.clock.advance(3600)
+    await a_rescuer(world).tick()
+    await pass_time(world, 100, lambda: worker.heartbeat(held))
+
+    assert world.run(held.run_id).state is OpRunState.ASSIGNED
+
+
+def test_a_worker_with_another_name_is_the_same_worker(world: World) -> None:
+    worker = world.worker("box")
+    world.submit()
+    held = worker.take()
+    container = ContainerReport(
+        name="c", run_id=held.run_id, attempt=1, fence=held.fence, state="running"
+    )
+
+    worker.name = "renamed"
+    answer = worker.register(
+        session="s2", containers=[container], begun=[held], machine_id="machine-box"
+    )
+
+    assert [each.verdict for each in answer.verdicts] == ["ADOPT"]
+    assert world.reserved_on(worker.id) == 1
+    assert worker.ends(held).status == "OK"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -65,3 +66,11 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
 
     assert sleeping.cancelled()
     assert clock.monotonic() == 2
+
+
+async def test_the_machines_clock_counts_the_time_for_which_the_machine_sleeps() -> None:
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    now = SystemClock().monotonic()
+
+    assert before <= now <= time.clock_gettime(time.CLOCK_BOOTTIME)
