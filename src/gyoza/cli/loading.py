@@ -35,12 +35,42 @@ def _global_parameters() -> list[Any]:
     return typer.main.get_command(app).params
 
 
+class _Unhurried:
+    """Reads a parameter's value as Typer does, and lets it take Pydantic only where it has to.
+
+    Importing that takes longer than all the rest of a verb; absent values and text need none of it.
+    """
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        is_many = param.multiple or param.nargs == -1
+        if value is None:
+            return () if is_many else None
+        if isinstance(value, str) and param.type_descriptor.annotation is str:
+            return value
+        param._runtime_param = None  # noqa: SLF001 - Typer makes its own then
+        return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+
+def _unhurried(params: list[Any]) -> list[Any]:
+    for param in params:
+        if param._runtime_param is None:  # noqa: SLF001 - where Typer keeps what it makes late
+            param._runtime_param = _Unhurried()  # noqa: SLF001
+    return params
+
+
 class _Verb(TyperCommand):
     """A command that takes the global options and puts them into the context."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *_global_parameters()]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _help_at_once(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _unhurried(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         _take_options(ctx)
@@ -53,6 +83,13 @@ class _Noun(TyperGroup):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *_global_parameters()]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _help_at_once(self, ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _unhurried(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         _take_options(ctx)
@@ -119,6 +156,18 @@ def context_of(ctx: typer.Context) -> Context:
     """Return the context that `main` made."""
     context: Context = ctx.find_root().obj
     return context
+
+
+def _help_at_once(command: Any, ctx: Any, args: list[str]) -> None:
+    """Show the page of help if it is asked for, before any value is looked at.
+
+    Typer takes Pydantic to look at a value, the word `--help` too, and that takes longer to import
+    than all the rest.
+    """
+    given, _, _ = command.make_parser(ctx).parse_args(args=list(args))
+    if given.get("help"):
+        typer.echo(ctx.get_help())
+        ctx.exit()
 
 
 def _take_options(ctx: Any) -> None:
