@@ -260,11 +260,17 @@ class RunInPlace(msgspec.Struct):
 
 
 class KeptWorker(msgspec.Struct):
-    """The worker that is kept for the first run which finds no room, and that run."""
+    """The worker that is kept for the first run which finds no room.
+
+    Attributes:
+        run_id: That run.
+        giving_way: The runs at work that are stopped for it.
+    """
 
     worker_id: str
     name: str
     run_id: str
+    giving_way: list[str]
 
 
 class ExpectedStart(msgspec.Struct):

@@ -10,9 +10,8 @@ from typing import Any
 from gyoza.models.timestamps import format_time
 from gyoza.server.scheduling.feasibility import could_ever
 from gyoza.server.scheduling.forecast import Forecast
-from gyoza.server.scheduling.planner import Refusals, Verdict
+from gyoza.server.scheduling.planner import Plan, Refusals, Verdict
 from gyoza.server.scheduling.position import Position
-from gyoza.server.scheduling.promises import Promise
 from gyoza.server.scheduling.snapshot import Holding, PendingRun, Shape, WorkerSnapshot
 from gyoza.server.scheduling.trials import Changes
 
@@ -118,13 +117,17 @@ def in_its_place(shape: Shape, workers: Iterable[WorkerSnapshot]) -> list[dict[s
     return [_holding_document(*each) for each in found[:_SHOWN_HOLDINGS]]
 
 
-def kept_document(promise: Promise, workers: Iterable[WorkerSnapshot]) -> dict[str, Any]:
-    """Return which worker is kept, and for whom."""
+def kept_document(made: Plan, workers: Iterable[WorkerSnapshot]) -> dict[str, Any] | None:
+    """Return which worker a plan keeps, for whom, and who gives way; None when it keeps none."""
+    promise = made.promise
+    if promise is None:
+        return None
     names = {worker.worker_id: worker.name for worker in workers}
     return {
         "worker_id": promise.worker_id,
         "name": names.get(promise.worker_id, promise.worker_id),
         "run_id": promise.run.run_id,
+        "giving_way": [each.run_id for each in made.evictions],
     }
 
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.scheduling import explain
-from gyoza.server.scheduling.feasibility import Room
 from gyoza.server.scheduling.forecast import Forecast, forecast
 from gyoza.server.scheduling.planner import Plan, Refusals, Verdict, plan
 from gyoza.server.scheduling.position import Position, position_of
+from gyoza.server.scheduling.rooms import Room
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.scheduling.trials import Changes, changes_for, ends_for
 from gyoza.server.storage.records import source_of
@@ -84,8 +84,16 @@ def _look(uow: UnitOfWork, run: OpRun, outside: Outside) -> _Look:
     cut = _cut(snapshot)
     others = (each for each in snapshot.runs if each.run_id != run.id)
     snapshot = replace(snapshot, runs=(*others, this))
-    hold = Waiting(uow, outside).holds.on(run)
-    return _Look(this, snapshot, cut, plan(snapshot), hold, run.due_at)
+    made = plan(snapshot)
+    hold = Waiting(uow, outside).holds.on(run) or _ruled(made, run.id)
+    return _Look(this, snapshot, cut, made, hold, run.due_at)
+
+
+def _ruled(made: Plan, run_id: str) -> Hold | None:
+    """The limit that the plan itself exhausts before the run's turn."""
+    rules = (each.rule for each in made.unplaced if each.run.run_id == run_id)
+    rule = next(rules, None)
+    return None if rule is None else Hold(rule.name, rule.text)
 
 
 def _pending(uow: UnitOfWork, run: OpRun, outside: Outside) -> PendingRun:
@@ -142,8 +150,9 @@ def _waiting(look: _Look) -> JsonObject:
         document["position"] = explain.position_document(position)
     if verdict == Verdict.LATER:
         document["in_its_place"] = explain.in_its_place(this.shape, workers)
-    if look.plan.promise is not None:
-        document["kept"] = explain.kept_document(look.plan.promise, workers)
+    kept = explain.kept_document(look.plan, workers)
+    if kept is not None:
+        document["kept"] = kept
     changes = Changes((), all_tried=True) if verdict == "NOW" else _changes(look)
     document["changes"] = explain.changes_documents(changes)
     document["all_changes_tried"] = changes.all_tried

@@ -11,14 +11,15 @@ from functools import cached_property
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.scheduling import explain
-from gyoza.server.scheduling.feasibility import Room, fits
+from gyoza.server.scheduling.feasibility import fits
 from gyoza.server.scheduling.planner import Refusals, Verdict
-from gyoza.server.scheduling.snapshot import Shape, WorkerSnapshot
+from gyoza.server.scheduling.rooms import Room
+from gyoza.server.scheduling.snapshot import Shape, Snapshot, WorkerSnapshot
 from gyoza.server.settings import Settings
 from gyoza.server.storage.records import Reservation
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.dispatch import shape_of
-from gyoza.server.use_cases.holds import Holds
+from gyoza.server.use_cases.holds import Holds, holders
 from gyoza.server.use_cases.limits import read_limits
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.worker_states import worker_snapshot
@@ -64,7 +65,9 @@ class Waiting:
     @cached_property
     def holds(self) -> Holds:
         """What holds runs back now."""
-        return Holds(self._uow.now(), read_limits(self._uow), self._reserved)
+        limits = read_limits(self._uow, self._outside.settings, self._reserved)
+        snapshot = Snapshot(self._uow.now(), (), self._workers, limits=limits)
+        return Holds(snapshot, holders(self._reserved))
 
     @cached_property
     def _reserved(self) -> dict[str, list[Reservation]]:
