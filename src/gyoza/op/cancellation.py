@@ -28,7 +28,7 @@ class Cancelled(BaseException):
     """The op shall stop. Not an Exception, so that `except Exception` does not swallow it.
 
     Attributes:
-        reason: Such as CANCEL or RUN_TIMEOUT.
+        reason: Such as CANCEL, RUN_TIMEOUT or PREEMPTED (it will be tried again).
         message: For people; may be "".
     """
 

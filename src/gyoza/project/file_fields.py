@@ -295,6 +295,9 @@ EXECUTION: Final = Section(
         "network": Field(flag, {"type": "boolean"}, "Whether the op reaches the network."),
         "disk": _size("disk_mb", 1, "What the op may write to its outputs, such as 10GB."),
         "disk_mb": _whole(1, "The same in MiB."),
+        "preemptible": Field(
+            flag, {"type": "boolean"}, "Whether much more urgent runs may stop it; it begins anew."
+        ),
         "selectors": Field(
             text_mapping,
             {"type": "object", "additionalProperties": _TEXT},

@@ -15,7 +15,15 @@ from gyoza.server.settings import Settings
 from gyoza.server.storage.records import Pulse
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases import definitions, dispatch, leases, reports, runs, workers
+from gyoza.server.use_cases import (
+    definitions,
+    dispatch,
+    leases,
+    preemption,
+    reports,
+    runs,
+    workers,
+)
 from gyoza.server.use_cases.outside import Outside
 from gyoza.wire.messages import (
     Assignment,
@@ -105,6 +113,12 @@ class World:
         self.do(lambda uow: uow.runs.ripen(uow.now()))
         made = plan(self.do(lambda uow: dispatch.read_snapshot(uow, settings)))
         return self.do(lambda uow: dispatch.apply_placements(uow, made.placements, settings))
+
+    def displace(self) -> list[str]:
+        """Plan, and ask those to give way that the plan names."""
+        settings = self.outside.settings
+        made = plan(self.do(lambda uow: dispatch.read_snapshot(uow, settings)))
+        return self.do(lambda uow: preemption.apply_evictions(uow, made.evictions))
 
     def end_overdue(self) -> int:
         return self.do(leases.end_overdue)

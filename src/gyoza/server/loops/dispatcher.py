@@ -18,6 +18,7 @@ from gyoza.server.settings import Settings
 from gyoza.server.storage.store import Store
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.dispatch import apply_placements, read_snapshot
+from gyoza.server.use_cases.preemption import apply_evictions
 
 _log = structlog.stdlib.get_logger("gyoza.server.loops")
 # Behind the wakeups: another server's work is seen at the latest so many seconds later.
@@ -67,11 +68,19 @@ class Dispatcher:
                     lambda uow, portion=portion: apply_placements(uow, portion, self._settings)
                 )
             )
+        displaced = await self._displace(look.plan)
         if places:
             _log.debug("dispatched", assigned=assigned, waiting=len(look.plan.unplaced))
-        if assigned < len(places):
+        if assigned < len(places) or displaced < len(look.plan.evictions):
             return _AGAIN_S  # something changed between the look and the writing: look again
         return self._until_due(look)
+
+    async def _displace(self, made: Plan) -> int:
+        if not made.evictions:
+            return 0
+        given = await self._store.write(lambda uow: apply_evictions(uow, made.evictions))
+        _log.info("asked to give way", runs=given)
+        return len(given)
 
     def _look(self, uow: UnitOfWork) -> _Look:
         made = plan(read_snapshot(uow, self._settings))

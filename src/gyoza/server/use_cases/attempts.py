@@ -7,10 +7,12 @@ the run, its events, what the worker holds and what follows change in one transa
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import format_time
+from gyoza.server.storage.preemptions import MOST_PREEMPTIONS, PREEMPTED, preemptions
 from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.outside import Outside
@@ -84,6 +86,8 @@ def end_as_asked(
 ) -> None:
     """End a run because somebody asked for it: CANCELLED, or FAILED when its time was over.
 
+    What only gives way to a more urgent run waits again instead.
+
     Args:
         uow: The unit of work that loaded the run.
         run: Not terminal.
@@ -91,7 +95,9 @@ def end_as_asked(
         evidence: What the worker said about the end; None when no worker was involved.
     """
     found = evidence or Evidence()
-    if intent.reason == CANCELLED:
+    if intent.reason == PREEMPTED:
+        _wait_again(run, intent, found, uow.now())
+    elif intent.reason == CANCELLED:
         run.cancel(intent.message, payload=found.payload, now=uow.now())
         run.current_attempt.exit_code = found.exit_code
     else:
@@ -106,10 +112,23 @@ def end_as_asked(
     uow.runs.save(run)
 
 
+def _wait_again(run: OpRun, intent: CancelIntent, found: Evidence, now: datetime) -> None:
+    """Close the attempt at nobody's cost and open the next, due now; nobody reads the CANCELLED."""
+    times = preemptions(run) + 1
+    left = "and waits again" if times < MOST_PREEMPTIONS else "and will not give way again"
+    said = f"gave way {times} of at most {MOST_PREEMPTIONS} times, uses up no attempt, {left}"
+    payload = {**found.payload, "retry": said, "final": False, "retry_at": format_time(now)}
+    run.cancel(intent.message, reason=PREEMPTED, payload=payload, now=now)
+    run.current_attempt.charged = False
+    run.current_attempt.exit_code = found.exit_code
+    run.retry(force=True, now=now)
+    run.phase = None
+
+
 def lose_attempt(uow: UnitOfWork, run: OpRun, message: str, outside: Outside) -> None:
     """End an attempt whose worker is gone: uncharged, and retried unless it was to be stopped."""
     intent = uow.runs.cancel_intent(run.id)
-    if intent is None:
+    if intent is None or intent.reason == PREEMPTED:
         failure = Failure("WORKER_LOST", charged=False)
         fail_attempt(uow, run, failure, Evidence(message), outside)
     else:
@@ -121,7 +140,7 @@ def give_back(uow: UnitOfWork, run: OpRun, message: str) -> None:
 
     Args:
         uow: The unit of work that loaded the run.
-        run: ASSIGNED. If it was to be stopped, it ends instead.
+        run: ASSIGNED. If it was to be stopped, it ends instead, as it was asked to.
         message: Why, for people.
     """
     fence = run.fence
@@ -173,11 +192,12 @@ def stop_run(uow: UnitOfWork, run: OpRun, reason: str, message: str) -> bool:
         end_as_asked(uow, run, intent)
         let_go(uow, run.id, run.fence, free=held is None or held.claimed_at is None)
         return True
-    _ask_to_stop(uow, run, held, intent)
+    ask_to_stop(uow, run, held, intent)
     return False
 
 
-def _ask_to_stop(uow: UnitOfWork, run: OpRun, held: HeldAttempt, intent: CancelIntent) -> None:
+def ask_to_stop(uow: UnitOfWork, run: OpRun, held: HeldAttempt, intent: CancelIntent) -> None:
+    """Have the worker that holds the attempt stop it; the last request counts."""
     uow.runs.request_cancel(run.id, intent.reason, intent.message)
     run.phase = STOPPING
     uow.runs.save(run)

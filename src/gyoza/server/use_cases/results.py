@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 
 from gyoza.models import OpRun
+from gyoza.server.storage.preemptions import PREEMPTED
 from gyoza.server.storage.records import HeldAttempt, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import Evidence, end_as_asked, fail_attempt, let_go
@@ -82,8 +83,10 @@ def _end_otherwise(
 ) -> None:
     evidence = Evidence(result.message, result.exit_code, _details(result))
     intent = uow.runs.cancel_intent(run.id)
-    if intent is not None:
-        outside.tally.count("cancel beat complete")
+    # What ended by itself before it could give way has ended as it did.
+    if intent is not None and (intent.reason != PREEMPTED or result.outcome == "CANCELLED"):
+        is_preempted = intent.reason == PREEMPTED
+        outside.tally.count("attempt preempted" if is_preempted else "cancel beat complete")
         end_as_asked(uow, run, intent, evidence)
     elif faults:
         shown = [{"pointer": each.pointer, "message": each.message} for each in faults]

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from gyoza.models import Constraints, OpAttempt, OpRun
 from gyoza.server.settings import Settings
+from gyoza.server.storage.preemptions import PREEMPTED
 
 MACHINERY: Final = frozenset(
     {
@@ -179,7 +180,8 @@ def _memory(constraints: Constraints) -> str:
 def _after_machinery(
     earlier: Sequence[OpAttempt], failure: Failure, now: datetime, settings: Settings
 ) -> Decision:
-    lost = 1 + sum(not attempt.charged for attempt in earlier)
+    # Who gave way to a more urgent run lost nothing to the machinery.
+    lost = 1 + sum(not each.charged and each.reason != PREEMPTED for each in earlier)
     if lost >= settings.machinery_attempts:
         return _given_up(earlier, failure, lost)
     backoff_s = _doubled(settings.machinery_backoff_s, lost - 1, settings.max_backoff_s)

@@ -14,6 +14,7 @@ import structlog
 
 Rare: TypeAlias = Literal[
     "amnesty used",
+    "attempt preempted",
     "brake held",
     "cancel beat complete",
     "complete beat cancel",

@@ -25,6 +25,8 @@ from gyoza.worker.reporting import Reporter
 from gyoza.worker.waiting import end
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What the server decides besides a caller's cancel, and has the worker carry out.
+_ORDERED = {kind.name: kind for kind in (StopKind.TOTAL_TIMEOUT, StopKind.PREEMPTED)}
 
 
 class Execution:
@@ -105,9 +107,7 @@ class Execution:
 
     def cancel(self, reason: str, message: str) -> None:
         """Stop gracefully and report, as the server ordered."""
-        # The total timeout is the server's to decide, so it may come as an order, too.
-        is_timeout = reason == StopKind.TOTAL_TIMEOUT.name
-        kind = StopKind.TOTAL_TIMEOUT if is_timeout else StopKind.CANCEL
+        kind = _ORDERED.get(reason, StopKind.CANCEL)
         self.context.stop.request(StopOrder(kind, message or reason))
 
     def discard(self, why: str) -> None:

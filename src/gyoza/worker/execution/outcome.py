@@ -3,6 +3,7 @@
 | Evidence, the first that holds | Outcome, reason | Charged | Retryable |
 |---|---|---|---|
 | stopped: cancel | CANCELLED | yes | |
+| stopped: a more urgent run needs the place | CANCELLED `PREEMPTED` | as the server says | |
 | stopped: run or total timeout, disk limit | FAILED, its own | yes | all but total timeout |
 | stopped: the worker ends | FAILED `WORKER_LOST` | no | yes |
 | a stage failed | FAILED, the stage's reason | as it says | as it says |
@@ -148,8 +149,9 @@ def _stopped(evidence: Evidence) -> _Verdict | None:
     if order is None:
         return None
     match order.kind:
-        case StopKind.CANCEL | StopKind.RELEASE | StopKind.DISCARD:
-            return _Verdict("CANCELLED", order.message or "cancelled", outcome="CANCELLED")
+        case StopKind.CANCEL | StopKind.RELEASE | StopKind.DISCARD | StopKind.PREEMPTED:
+            reason = "PREEMPTED" if order.kind is StopKind.PREEMPTED else "CANCELLED"
+            return _Verdict(reason, order.message or "cancelled", outcome="CANCELLED")
         case StopKind.SHUTDOWN:
             message = "the worker was stopped while the run was in progress"
             return _Verdict("WORKER_LOST", message, charged=False)

@@ -20,15 +20,17 @@ class StopKind(Enum):
     """Give the assignment back; only as long as the container has not been started."""
     CANCEL = 1
     """A caller wants no result."""
-    RUN_TIMEOUT = 2
+    PREEMPTED = 2
+    """A much more urgent run needs the place; this one will be tried again."""
+    RUN_TIMEOUT = 3
     """The container has run for as long as it may."""
-    TOTAL_TIMEOUT = 3
+    TOTAL_TIMEOUT = 4
     """The run as a whole is over its time."""
-    DISK_LIMIT = 4
+    DISK_LIMIT = 5
     """The op has written more than it may; waiting would only make it more."""
-    SHUTDOWN = 5
+    SHUTDOWN = 6
     """The worker was told twice to end."""
-    DISCARD = 6
+    DISCARD = 7
     """The attempt is not ours any more: nothing of it may be reported."""
 
 

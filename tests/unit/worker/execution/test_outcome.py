@@ -110,6 +110,7 @@ CASES: dict[str, tuple[Evidence, str, str | None, bool, bool]] = {
     ),
     "cancelled": (stopped(StopKind.CANCEL), "CANCELLED", "CANCELLED", True, True),
     "cancelled, exit 0": (stopped(StopKind.CANCEL, 0), "CANCELLED", "CANCELLED", True, True),
+    "made way": (stopped(StopKind.PREEMPTED), "CANCELLED", "PREEMPTED", True, True),
     "run timeout": (stopped(StopKind.RUN_TIMEOUT), "FAILED", "RUN_TIMEOUT", True, True),
     "total timeout": (stopped(StopKind.TOTAL_TIMEOUT), "FAILED", "TOTAL_TIMEOUT", True, False),
     "disk limit": (stopped(StopKind.DISK_LIMIT), "FAILED", "DISK_LIMIT", True, True),

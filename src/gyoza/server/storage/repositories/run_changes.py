@@ -28,6 +28,7 @@ _MOVING: Final = (
     "phase",
     "reason",
     "priority",
+    "preemptible",
     "image_digest",
     "raised_ram_mb",
     "raised_vram_mb",

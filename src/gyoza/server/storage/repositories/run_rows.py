@@ -21,6 +21,7 @@ from gyoza.models import (
 from gyoza.server.storage.deadlines import Schedule
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.lanes import awaits_of, lane_of
+from gyoza.server.storage.preemptions import may_give_way
 from gyoza.wire import strict_json
 
 Row = dict[str, Any]
@@ -57,7 +58,6 @@ def request_row(run: OpRun, batch_id: str | None) -> Row:
         "op_definition": run.op_definition,
         "op_version": run.op_version,
         "owner": run.owner,
-        "preemptible": run.execution.preemptible,
         "concurrency_key": (run.execution.concurrency or {}).get("key"),
         "concurrency_limit": (run.execution.concurrency or {}).get("limit"),
         "tags": to_text(run.tags),
@@ -73,6 +73,7 @@ def moving_row(run: OpRun, schedule: Schedule) -> Row:
         "phase": run.phase,
         "reason": run.reason,
         "priority": run.priority,
+        "preemptible": may_give_way(run),
         "image_digest": run.image_digest,
         "raised_ram_mb": _raised(run, "ram_mb"),
         "raised_vram_mb": _raised(run, "vram_mb"),
