@@ -66,9 +66,14 @@ VERBS: Final = (
     Verb(("op", "rollback"), OPERATE, "Make an earlier version of an op the current one."),
     Verb(("op", "schema"), OPERATE, "Print the JSON Schema of an op's inputs and outputs."),
     Verb(("worker", "list"), OPERATE, "List the workers and what they have free."),
+    Verb(
+        ("worker", "show"),
+        OPERATE,
+        "Show a worker: what it has, what is taken, and what is wrong with its GPUs.",
+    ),
     Verb(("worker", "start"), OPERATE, "Run a worker on this machine."),
     Verb(("worker", "drain"), OPERATE, "Give workers no new work; what they hold goes on."),
-    Verb(("worker", "resume"), OPERATE, "Give drained workers work again."),
+    Verb(("worker", "resume"), OPERATE, "Give drained workers work again, or a GPU in quarantine."),
     Verb(("worker", "remove"), OPERATE, "Forget workers that hold nothing, or that are lost."),
     Verb(("server", "start"), OPERATE, "Run a server on this machine."),
 )

@@ -320,6 +320,39 @@ def test_workers_are_drained_resumed_and_removed_by_name(
     assert json.loads(shell("worker", verb, "atlas", "--json")[1])["items"][0]["id"] == "wrk_1"
 
 
+def test_a_worker_is_shown_gpu_by_gpu_with_what_is_wrong(
+    shell: Shell, server: PretendServer
+) -> None:
+    sick = {"uuid": "GPU-2", "vram_mb": 8000, "index": 1, "problem": "in quarantine: 3 ops"}
+    well = {"uuid": "GPU-1", "vram_mb": 24576, "used_mb": 1000, "name": "A10"}
+    server.worker.update(
+        capacity={"cpu": 8, "ram_mb": 16000, "gpus": [well, sick]},
+        reserved={"cpu": 2, "ram_mb": 512, "vram_mb": 4000, "gpus": {"GPU-1": 4000}},
+    )
+
+    code, out, err = shell("worker", "show", "atlas")
+
+    rows = [line.split("\t") for line in out.splitlines() if "\t" in line]
+    assert code == 0
+    assert rows[-2:] == [
+        ["0", "GPU-1", "A10", "24576", "4000", "1000", "19576", "well"],
+        ["1", "GPU-2", "", "8000", "0", "0", "0", "in quarantine: 3 ops"],
+    ]
+    assert "`gyoza worker resume atlas --gpu GPU-2`" in err
+    assert "GPU-2 8000 MB (in quarantine)" in shell("worker", "list")[1]
+    assert shell("worker", "show", "atlas", "-q") == (0, "wrk_1\n", "")
+    assert json.loads(shell("worker", "show", "atlas", "--json")[1])["id"] == "wrk_1"
+
+
+def test_a_gpu_of_a_worker_is_resumed_alone(shell: Shell, server: PretendServer) -> None:
+    code, out, _ = shell("worker", "resume", "atlas", "--gpu", "GPU-1")
+
+    assert (code, out) == (0, "GPU-1 of atlas gets work again\n")
+    assert server.seen[-1] == "POST /workers/atlas/resume"
+    assert server.bodies[-1] == {"gpu": "GPU-1"}
+    assert "has no GPU-9 any more" in shell("worker", "resume", "atlas", "--gpu", "GPU-9")[1]
+
+
 def test_a_worker_that_holds_runs_is_not_removed_and_the_refusal_is_told(
     shell: Shell, server: PretendServer
 ) -> None:

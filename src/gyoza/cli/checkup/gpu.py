@@ -7,6 +7,7 @@ Container Toolkit: up to 1.17.7 an image's own variables could inject code into 
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -32,10 +33,13 @@ def check_gpu(
     """Look for GPUs.
 
     Args:
-        environment: `PATH` says where programs are.
+        environment: `PATH` says where programs are, `GYOZA_GPUS` what a worker offers.
         info: What the engine says of itself; {} when none answers.
         devices: Where the kernel's devices are.
     """
+    declared = environment.get("GYOZA_GPUS", "").strip()
+    if declared:
+        return [_GROUP.ok("declared", f"GYOZA_GPUS={declared}: a worker here offers only that")]
     path = environment.get("PATH", "")
     program = shutil.which("nvidia-smi", path=path)
     has_device = any(devices.glob("nvidia[0-9]*"))
@@ -44,6 +48,7 @@ def check_gpu(
     return [
         _driver(program),
         _library(),
+        _module(),
         _toolkit(shutil.which("nvidia-ctk", path=path)),
         judge_runtime(info),
     ]
@@ -67,6 +72,14 @@ def _library() -> Finding:
         remedy = "install the driver's library (on Debian and Ubuntu: libnvidia-ml1)"
         return _GROUP.fail("nvml", str(error), remedy)
     return _GROUP.ok("nvml", f"{_LIBRARY} can be loaded")
+
+
+def _module() -> Finding:
+    if importlib.util.find_spec("pynvml") is None:
+        remedy = "install `gyoza-ops[worker]`, or nvidia-ml-py alone"
+        seen = "no module pynvml: a worker here would find no GPU"
+        return _GROUP.warn("module", seen, remedy)
+    return _GROUP.ok("module", "pynvml: a worker here finds its GPUs by itself")
 
 
 def _toolkit(program: str | None) -> Finding:

@@ -119,6 +119,7 @@ def judge_workers(workers: Sequence[dict[str, Any]], version: str) -> list[Findi
     if not workers:
         return [_GROUP.warn("workers", "there are none: runs will wait", start)]
     found = [_judge_worker(worker, version) for worker in workers]
+    found += [finding for worker in workers for finding in _judge_gpus(worker)]
     if not any(worker.get("state") == "READY" for worker in workers):
         return [*found, _GROUP.warn("workers", "none is READY: runs will wait", start)]
     return found
@@ -132,6 +133,21 @@ def _judge_worker(worker: dict[str, Any], version: str) -> Finding:
         return _GROUP.warn(name, seen, "install the server's version there, and start it again")
     remedy = _REMEDIES.get(state)
     return _GROUP.ok(name, seen) if remedy is None else _GROUP.warn(name, seen, remedy)
+
+
+def _judge_gpus(worker: dict[str, Any]) -> list[Finding]:
+    name = worker.get("name")
+    capacity = cast("dict[str, Any]", worker.get("capacity") or {})
+    gpus = cast("list[dict[str, Any]]", capacity.get("gpus") or [])
+    return [
+        _GROUP.warn(
+            f"gpu {gpu.get('index', 0)} of {name}",
+            str(gpu["problem"]),
+            f"look at the card; then `gyoza worker resume {name} --gpu {gpu.get('uuid')}`",
+        )
+        for gpu in gpus
+        if gpu.get("problem")
+    ]
 
 
 _REMEDIES: Final = {

@@ -13,7 +13,7 @@ from gyoza.cli.checkup.client import judge_key
 from gyoza.cli.checkup.disk import judge_room
 from gyoza.cli.checkup.engine import judge_absence, judge_engine
 from gyoza.cli.checkup.findings import Finding, Status, is_healthy, version_of
-from gyoza.cli.checkup.gpu import judge_runtime, judge_toolkit
+from gyoza.cli.checkup.gpu import check_gpu, judge_runtime, judge_toolkit
 from gyoza.cli.checkup.server import judge_clock, judge_readiness, judge_workers
 
 VERSION: dict[str, Any] = {
@@ -136,6 +136,23 @@ def test_without_a_ready_worker_runs_will_wait() -> None:
 
     assert [each.status for each in judge_workers([], "1")] == [Status.WARN]
     assert [each.status for each in judge_workers([lost], "1")] == [Status.WARN, Status.WARN]
+
+
+def test_a_gpu_that_gets_no_work_is_told_with_the_command_that_ends_it() -> None:
+    gpus = [{"uuid": "GPU-1"}, {"uuid": "GPU-2", "index": 1, "problem": "in quarantine: why"}]
+    ready = {"name": "atlas", "state": "READY", "version": "1", "capacity": {"gpus": gpus}}
+
+    _, finding = judge_workers([ready], "1")
+
+    assert (finding.name, finding.seen) == ("gpu 1 of atlas", "in quarantine: why")
+    assert "gyoza worker resume atlas --gpu GPU-2" in finding.remedy
+
+
+def test_declared_gpus_are_all_that_there_is_to_say_of_gpus() -> None:
+    (finding,) = check_gpu({"GYOZA_GPUS": "24576,24576"}, {})
+
+    assert finding.status is Status.OK
+    assert "24576,24576" in finding.seen
 
 
 def test_a_worker_of_another_version_is_told() -> None:

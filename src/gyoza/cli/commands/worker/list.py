@@ -12,7 +12,7 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
-    from gyoza.wire.messages import WorkerView
+    from gyoza.wire.messages import Gpu, WorkerView
 
 _COLUMNS = ("WORKER", "STATE", "RUNS>", "CPU>", "RAM MB>", "GPUS", "TAGS", "SEEN>")
 
@@ -59,7 +59,13 @@ def _row(worker: WorkerView, context: Context) -> tuple[str, ...]:
         str(len(worker.runs)),
         f"{taken.get('cpu', 0)}/{worker.capacity.cpu}",
         f"{taken.get('ram_mb', 0)}/{worker.capacity.ram_mb}",
-        ", ".join(f"{gpu.name or gpu.uuid} {gpu.vram_mb} MB" for gpu in worker.capacity.gpus),
+        ", ".join(_gpu(gpu) for gpu in worker.capacity.gpus),
         ", ".join(f"{key}={value}" for key, value in worker.tags.items()),
         age(parse_time(worker.last_seen_at), context.now()) if worker.last_seen_at else "",
     )
+
+
+def _gpu(gpu: Gpu) -> str:
+    words = f"{gpu.name or gpu.uuid} {gpu.vram_mb} MB"
+    # The whole of it is in `gyoza worker show`.
+    return f"{words} ({gpu.problem.partition(':')[0]})" if gpu.problem else words

@@ -1,4 +1,4 @@
-"""`gyoza worker resume`: work again for drained workers."""
+"""`gyoza worker resume`: work again for drained workers, or for GPUs in quarantine."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ class Options:
 
     Attributes:
         workers: Ids or names.
+        gpu: UUID of the GPU that is meant; None is the worker as a whole.
     """
 
     workers: tuple[str, ...]
+    gpu: str | None = None
 
 
 def command(
     ctx: typer.Context,
     workers: Annotated[list[str], typer.Argument(metavar="WORKER...", help="Ids or names.")],
+    gpu: Annotated[
+        str | None,
+        typer.Option(metavar="UUID", help="Only this GPU: end its quarantine, or forget it."),
+    ] = None,
 ) -> int:
-    """Give drained workers work again."""
-    return run(Options(tuple(workers)), context_of(ctx))
+    """Give drained workers work again, or a GPU in quarantine."""
+    return run(Options(tuple(workers), gpu), context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
@@ -41,14 +47,25 @@ def run(options: Options, context: Context) -> ExitCode:
     from gyoza.cli.several import each_of
 
     with context.client() as client:
-        found, code = each_of(options.workers, client.resume_worker, context)
+
+        def resume(word: str) -> WorkerView:
+            return client.resume_worker(word, gpu=options.gpu)
+
+        found, code = each_of(options.workers, resume, context)
     if context.output.as_json:
         context.output.json({"items": [msgspec.to_builtins(each) for each in found]})
         return code
     for each in found:
-        context.output.data(each.id if context.output.quiet else _told(each))
+        context.output.data(each.id if context.output.quiet else _told(each, options.gpu))
     return code
 
 
-def _told(worker: WorkerView) -> str:
-    return f"{worker.name} gets work again"
+def _told(worker: WorkerView, uuid: str | None) -> str:
+    if uuid is None:
+        return f"{worker.name} gets work again"
+    left = [gpu for gpu in worker.capacity.gpus if gpu.uuid == uuid]
+    if not left:
+        return f"{worker.name} has no {uuid} any more"
+    if left[0].problem:
+        return f"{uuid} of {worker.name} still gets no work: {left[0].problem}"
+    return f"{uuid} of {worker.name} gets work again"
