@@ -100,6 +100,21 @@ def test_a_run_takes_the_fullest_gpu_that_still_fits_it() -> None:
     assert gpu.uuid == "b"
 
 
+def test_a_gpu_in_quarantine_gets_no_work_and_says_why() -> None:
+    gpus = (
+        GpuSnapshot("a", 0, 8000),
+        GpuSnapshot("b", 1, 16000, problem="three ops failed on it"),
+    )
+    worker = a_worker(gpus=gpus)
+
+    found = refusals(Shape(vram_mb=12000), Room(worker))
+
+    assert [reason.text for reason in found] == ["gpu 1 is quarantined: three ops failed on it"]
+    assert [reason.ever for reason in found] == [True]
+    assert Room(worker).gpu_for(Shape(vram_mb=4000)) == 0
+    assert could_ever(Shape(vram_mb=12000), worker)
+
+
 @given(shapes(), workers())
 def test_the_quick_answer_and_the_reasons_always_agree(
     shape: Shape, worker: WorkerSnapshot

@@ -1,15 +1,10 @@
-"""Keeping a worker for the first run that waits: who is held back, who is not, and for how long."""
+"""Keeping a worker for the first run that waits: which one, who is held back, and who is not."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
-
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gyoza.server.scheduling.planner import Plan, plan
 from gyoza.server.scheduling.snapshot import (
@@ -115,66 +110,69 @@ def test_a_gpu_is_kept_and_its_neighbour_is_not() -> None:
     assert [each.gpu_uuid for each in made.placements] == ["g1", "g1"]
 
 
-@dataclass
-class Fleet:
-    """A fleet over time: attempts end by a fixed length, plans are made each second."""
-
-    workers: list[WorkerSnapshot]
-    now: datetime = NOON
-    ends: list[tuple[datetime, str, Holding]] = field(default_factory=list)
-    started: dict[str, datetime] = field(default_factory=dict)
-
-    def step(self, waiting: list[PendingRun], lasts: dict[str, int]) -> list[PendingRun]:
-        self.now += SECOND
-        self.ends = [each for each in self.ends if each[0] > self.now]
-        made = plan(Snapshot(self.now, tuple(waiting), tuple(map(self._loaded, self.workers))))
-        for each in made.placements:
-            run = each.run
-            holding = Holding(self.now, run.shape.cpu, 0, owner=run.owner)
-            self.ends.append((self.now + lasts[run.run_id] * SECOND, each.worker_id, holding))
-            self.started[run.run_id] = self.now
-        return [run for run in waiting if run.run_id not in self.started]
-
-    def _loaded(self, worker: WorkerSnapshot) -> WorkerSnapshot:
-        mine = tuple(holding for _, name, holding in self.ends if name == worker.worker_id)
-        return replace(worker, holdings=mine, reserved_cpu=sum(each.cpu for each in mine))
+def ending(cpu: int, began_s: int, ends_s: int | None, **given: Any) -> Holding:
+    ends_at = None if ends_s is None else NOON + ends_s * SECOND
+    return replace(held(cpu, began_s), ends_at=ends_at, **given)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32), st.integers(1, 3))
-def test_a_flood_of_small_runs_delays_a_large_one_by_one_generation_only(
-    seed: int, boxes: int
-) -> None:
-    draw = random.Random(seed)
-    longest_s = 8
-    fleet = Fleet([a_worker(f"w{at}", 4) for at in range(boxes)])
-    lasts = {"large": 1}
-    waiting: list[PendingRun] = []
-    for second in range(40):
-        for at in range(draw.randint(2, 6)):
-            name = f"s{second}-{at}"
-            lasts[name] = draw.randint(1, longest_s)
-            waiting.append(a_run(name, draw.randint(1, 2), created_at=fleet.now))
-        if second == 10:
-            # The flood has a backlog by then; only its priority puts the large run first.
-            waiting.append(a_run("large", 4, priority=6, created_at=fleet.now))
-        waiting = fleet.step(waiting, lasts)
-
-    assert fleet.started["large"] - NOON <= (10 + longest_s + 1) * SECOND
+def promised(runs: list[PendingRun], *workers: WorkerSnapshot) -> str | None:
+    made = planned(runs, *workers)
+    return made.promise.worker_id if made.promise else None
 
 
-@pytest.mark.parametrize("owners", [2, 5])
-def test_every_owner_of_a_flood_gets_about_the_same(owners: int) -> None:
-    fleet = Fleet([a_worker("w", 10)])
-    waiting: list[PendingRun] = []
-    lasts: dict[str, int] = {}
-    for at in range(owners):
-        for number in range(40 * (at + 1)):
-            name = f"{at}-{number:03}"
-            lasts[name] = 2
-            waiting.append(a_run(name, 1, owner=str(at), created_at=NOON))
-    for _ in range(12):
-        waiting = fleet.step(waiting, lasts)
+def test_the_worker_whose_attempts_are_expected_to_end_first_is_kept() -> None:
+    workers = (a_worker("old", 4, ending(4, 1, 90)), a_worker("new", 4, ending(4, 9, 30)))
 
-    counts = [sum(name.startswith(f"{at}-") for name in fleet.started) for at in range(owners)]
-    assert max(counts) - min(counts) <= 2
+    made = planned([a_run("large", 4)], *workers)
+
+    assert made.promise is not None
+    assert made.promise.worker_id == "new"
+    assert made.promise.starts_at == NOON + 30 * SECOND
+
+
+def test_a_worker_of_whose_attempts_nothing_is_known_comes_last() -> None:
+    workers = (a_worker("old", 4, ending(4, 1, None)), a_worker("known", 4, ending(4, 9, 30)))
+
+    assert promised([a_run("large", 4)], *workers) == "known"
+
+
+def test_an_attempt_that_was_lost_has_no_expected_end() -> None:
+    workers = (a_worker("old", 4, ending(4, 1, None)), a_worker("w", 4, ending(4, 9, 3, lost=True)))
+
+    assert promised([a_run("large", 4)], *workers) == "old"
+
+
+def test_after_an_hour_of_waiting_start_order_decides_and_not_learned_times() -> None:
+    workers = (a_worker("old", 4, ending(4, 1, 90)), a_worker("new", 4, ending(4, 9, 30)))
+    patient = a_run("large", 4, created_at=NOON - timedelta(minutes=61))
+
+    made = planned([patient, a_run("brief", 1, most_s=1.0)], *workers)
+
+    assert made.promise is not None
+    assert made.promise.worker_id == "old"
+    assert made.promise.starts_at is None
+
+
+def test_what_is_being_stopped_is_waited_for_first() -> None:
+    workers = (a_worker("w", 4, ending(4, 1, 3)), a_worker("stops", 4, held(4, 9)))
+    stopping = replace(workers[1], holdings=(replace(held(4, 9), stops=True),))
+
+    assert promised([a_run("large", 4)], workers[0], stopping) == "stops"
+
+
+def test_a_run_that_ends_before_the_promise_falls_due_uses_what_is_kept() -> None:
+    worker = a_worker("w", 4, ending(3, 0, 60))
+    large = a_run("large", 4, priority=9)
+
+    assert placed(planned([large, a_run("brief", 1, most_s=59.0)], worker)) == ["brief"]
+    assert placed(planned([large, a_run("long", 1, most_s=61.0)], worker)) == []
+    assert placed(planned([large, a_run("unknown", 1)], worker)) == []
+
+
+def test_who_uses_what_is_kept_for_a_while_takes_nothing_from_the_others_part() -> None:
+    worker = a_worker("w", 10, ending(6, 0, 60))
+    runs = [a_run("large", 9, priority=9), a_run("brief", 3, priority=8, most_s=59.0)]
+
+    made = planned([*runs, a_run("long", 1)], worker)
+
+    assert placed(made) == ["brief", "long"]

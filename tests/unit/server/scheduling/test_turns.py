@@ -86,3 +86,30 @@ def test_an_old_backlog_does_not_outrank_another_owners_new_run() -> None:
     held = Holding(NOON, cpu=1, ram_mb=100, owner="ann")
 
     assert placed([*backlog, a_run("b", owner="ben")], a_box(2, held)) == ["b"]
+
+
+def with_use(
+    used: dict[str | None, float], runs: list[PendingRun], box: WorkerSnapshot
+) -> list[str]:
+    made = plan(Snapshot(NOON, tuple(runs), (box,), used=used))
+    return [each.run.run_id for each in made.placements]
+
+
+def test_who_had_much_lately_comes_after_who_had_little() -> None:
+    older = [a_run(f"a{at}", owner="ann", created_at=NOON - MINUTE) for at in range(2)]
+
+    assert with_use({"ann": 0.5}, [*older, a_run("b", owner="ben")], a_box(1)) == ["b"]
+
+
+def test_past_use_makes_a_share_count_up_to_double_and_so_never_starves() -> None:
+    runs = [a_run(f"{owner}{at}", owner=owner) for owner in ("ann", "ben") for at in range(9)]
+
+    placed_runs = with_use({"ann": 1.0}, runs, a_box(9))
+
+    assert sum(name.startswith("ann") for name in placed_runs) == 3
+
+
+def test_what_is_nearly_forgotten_does_not_count_and_age_decides() -> None:
+    older = a_run("a", owner="ann", created_at=NOON - MINUTE)
+
+    assert with_use({"ann": 1 / 65}, [older, a_run("b", owner="ben")], a_box(1)) == ["a"]
