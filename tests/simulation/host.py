@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gyoza
@@ -117,11 +119,15 @@ class Host:
         """What is on the machine, for the last look."""
         runs = self._state_dir / RUNS
         folders = sorted(each.name for each in runs.iterdir()) if runs.is_dir() else []
-        journal = Journal(self._state_dir)
-        unfinished = [
-            [each.assignment.run_id, each.assignment.fence] for each in journal.unfinished
-        ]
-        journal.close()
+        # From a copy: opening a journal rewrites it, and a live worker goes on with the old one.
+        with TemporaryDirectory(dir=self._state_dir.parent) as copy:
+            for path in self._state_dir.glob("journal.jsonl"):
+                shutil.copy(path, copy)
+            journal = Journal(Path(copy))
+            unfinished = [
+                [each.assignment.run_id, each.assignment.fence] for each in journal.unfinished
+            ]
+            journal.close()
         return {
             "host": self.name,
             "folders": folders,
