@@ -344,6 +344,31 @@ async def test_a_server_clock_that_jumps_ahead_costs_no_run(world: World) -> Non
     assert world.run(held.run_id).state is OpRunState.ASSIGNED
 
 
+async def test_a_server_clock_that_is_set_back_keeps_nothing_of_a_dead_worker(
+    world: World,
+) -> None:
+    [(_, held)] = working(world, "box")
+    await pass_time(world, 100)
+    [(dead, other)] = working(world, "next")
+    world.clock.advance(-3600)
+
+    await pass_time(world, 301)
+    view = world.do(lambda uow: workers.get_worker(uow, dead.id, world.outside))
+
+    assert view.state == "LOST"
+    assert [world.run(each.run_id).state for each in (held, other)] == [OpRunState.PENDING] * 2
+
+
+async def test_a_server_clock_that_is_set_back_costs_a_live_worker_nothing(world: World) -> None:
+    [(worker, held)] = working(world, "box")
+    await pass_time(world, 100, lambda: worker.heartbeat(held))
+    world.clock.advance(-3600)
+
+    await pass_time(world, 301, lambda: worker.heartbeat(held))
+
+    assert world.run(held.run_id).state is OpRunState.ASSIGNED
+
+
 def test_a_worker_with_another_name_is_the_same_worker(world: World) -> None:
     worker = world.worker("box")
     world.submit()

@@ -43,6 +43,8 @@ def tick(uow: UnitOfWork, outside: Outside) -> Pulse:
         after = Pulse(now, amnesty_until=longest)
     else:
         gap_s = (now - before.ticked_at).total_seconds()
+        if gap_s < 0:
+            _set_back(uow, settings)
         away = gap_s > settings.amnesty_after_gap_s
         until = longest if away else before.amnesty_until
         # A clock that was set back must not make it longer than it was meant.
@@ -51,6 +53,13 @@ def tick(uow: UnitOfWork, outside: Outside) -> Pulse:
             _log.warning("no lease expires for a while", why=AWAY, away_s=round(gap_s))
     uow.pulse.save(after)
     return after
+
+
+def _set_back(uow: UnitOfWork, settings: Settings) -> None:
+    """Keep what was noted by a clock that was ahead from lasting until the time has caught up."""
+    longest_s = max(settings.lease_s, settings.hand_off_s)
+    uow.assignments.shorten_leases(uow.now() + timedelta(seconds=longest_s))
+    uow.workers.none_heard_after(uow.now())
 
 
 def may_expire(uow: UnitOfWork, outside: Outside) -> bool:

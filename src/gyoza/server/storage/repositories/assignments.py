@@ -118,6 +118,11 @@ _RENEW: Final = (
     .values(lease_expires_us=bindparam("now") + bindparam("lease"))
     .returning(op_attempts.c.run_id, op_attempts.c.holder_fence)
 )
+_SHORTEN: Final = (
+    update(op_attempts)
+    .where(text(HELD), op_attempts.c.lease_expires_us > bindparam("latest"))
+    .values(lease_expires_us=bindparam("latest"))
+)
 _RESERVE: Final = ManyRows(insert(reservations))
 _FREE: Final = ManyRows(
     update(reservations)
@@ -350,6 +355,10 @@ class AssignmentRepository:
             "lease": round(lease_s * 1_000_000),
         }
         return {(row[0], row[1]) for row in self._connection.execute(_RENEW, given)}
+
+    def shorten_leases(self, latest: datetime) -> None:
+        """Let no lease end after that moment."""
+        self._connection.execute(_SHORTEN, {"latest": to_us(latest)})
 
     def set_sequences(self, run_id: str, fence: int, event_seq: int, log_seq: int) -> None:
         """Note how far the worker's events and logs have been taken."""

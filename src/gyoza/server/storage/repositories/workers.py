@@ -38,6 +38,11 @@ _QUARANTINED: Final = select(
     gpu_records.c.worker_id.in_(bindparam("some", expanding=True)),
     gpu_records.c.quarantined_us.is_not(None),
 )
+_NOT_LATER: Final = (
+    update(workers)
+    .where(workers.c.last_seen_us > bindparam("now"))
+    .values(last_seen_us=bindparam("now"))
+)
 
 
 class WorkerRepository:
@@ -111,6 +116,10 @@ class WorkerRepository:
             given["there"] = strict_json.dumps_text(sorted(images))
             statement = statement.values(images=bindparam("there"))
         return self._connection.execute(statement, given).rowcount == 1
+
+    def none_heard_after(self, now: datetime) -> None:
+        """Let no worker have been heard of after that moment."""
+        self._connection.execute(_NOT_LATER, {"now": to_us(now)})
 
     def remove(self, worker_id: str) -> None:
         """Take the worker out of the list; it comes back by registering."""
