@@ -8,8 +8,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +26,14 @@ from tests.support.stack import free_port
 
 GYOZA: Final = (sys.executable, "-m", "gyoza")
 CAPACITY: Final = Capacity(cpu=8, ram_mb=16_000, gpus=[Gpu(uuid="GPU-1", vram_mb=24_576)])
+ALONE: Final = {"atlas": CAPACITY}
+THREE: Final = {
+    "atlas": CAPACITY,
+    "boreas": Capacity(cpu=8, ram_mb=16_000, gpus=[Gpu(uuid="GPU-2", vram_mb=24_576)]),
+    "caldera": Capacity(cpu=16, ram_mb=64_000),
+}
+FLEETS: Final = {"waiting": THREE}
+"""The workers of a story by its name; others have one."""
 
 
 def own_environment() -> dict[str, str]:
@@ -54,8 +62,8 @@ SCRIPTS: Final = {
 
 
 @contextmanager
-def a_stage(folder: Path) -> Iterator[str]:
-    """Run a server and a scripted worker; gives the server's address."""
+def a_stage(folder: Path, fleet: Mapping[str, Capacity] = ALONE) -> Iterator[str]:
+    """Run a server and scripted workers, by name; gives the server's address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("wb") as log:
@@ -68,8 +76,10 @@ def a_stage(folder: Path) -> Iterator[str]:
         )
     try:
         _until(url, GyozaClient.readiness)
-        with _scripted_worker(url, folder / "worker"):
-            _until(url, _has_a_worker)
+        with ExitStack() as workers:
+            for name, capacity in fleet.items():
+                workers.enter_context(_scripted_worker(url, folder / name, name, capacity))
+            _until(url, lambda client: _has_workers(client, len(fleet)))
             yield url
     finally:
         server.terminate()
@@ -77,19 +87,19 @@ def a_stage(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _scripted_worker(url: str, state_dir: Path) -> Iterator[None]:
+def _scripted_worker(url: str, state_dir: Path, name: str, capacity: Capacity) -> Iterator[None]:
     state_dir.mkdir()
     loops: list[tuple[asyncio.AbstractEventLoop, Agent]] = []
 
     async def work() -> None:
-        settings = WorkerSettings(name="atlas", tags={"zone": "attic"})
+        settings = WorkerSettings(name=name, tags={"zone": "attic"})
         server = HttpServer(url, "")
         agent, services = assemble(
             settings,
             state_dir,
             runtime=FakeRuntime(SystemClock(), SCRIPTS),
             server=server,
-            capacity=CAPACITY,
+            capacity=capacity,
         )
         loops.append((asyncio.get_running_loop(), agent))
         try:
@@ -120,5 +130,5 @@ def _until(url: str, condition: Callable[[GyozaClient], object]) -> None:
     raise AssertionError("the server or the worker did not become ready")
 
 
-def _has_a_worker(client: GyozaClient) -> bool:
-    return any(worker.state == "READY" for worker in client.list_workers())
+def _has_workers(client: GyozaClient, count: int) -> bool:
+    return sum(worker.state == "READY" for worker in client.list_workers()) == count

@@ -9,7 +9,7 @@ import pytest
 
 from gyoza.cli.app import main
 from gyoza.cli.context import Context, Streams
-from tests.stories.stage import a_stage
+from tests.stories.stage import ALONE, FLEETS, a_stage
 from tests.stories.story import Step, matches, read_story
 
 STORIES = sorted(Path(__file__).parent.glob("*.txt"))
@@ -25,7 +25,7 @@ def test_story(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         (home / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(home)
 
-    with a_stage(tmp_path) as url:
+    with a_stage(tmp_path, FLEETS.get(path.stem, ALONE)) as url:
         for step in story.steps:
             code, said = play(step, url, home)
             told = f"{path.name}:{step.line}: exit code {code}, said:\n" + "\n".join(said)

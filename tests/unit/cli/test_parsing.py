@@ -29,6 +29,8 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("ps --op x --tag a=b --limit 3", {"op": "x", "tags": ("a=b",), "limit": 3}),
     ("show run_1 --attempt 2", {"run": "run_1", "attempt": 2}),
     ("show --attempt 2 run_1", {"run": "run_1", "attempt": 2}),
+    ("explain @last", {"run": "@last"}),
+    ("priority run_1 70", {"run": "run_1", "priority": 70}),
     ("logs run_1", {"run": "run_1", "follow": False, "attempt": None, "tail": None}),
     ("files run_1", {"run": "run_1", "out": None}),
     ("files @last --out d", {"run": "@last", "out": Path("d")}),

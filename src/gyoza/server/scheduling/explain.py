@@ -79,10 +79,19 @@ def _lacks(shape: Shape, workers: Sequence[WorkerSnapshot]) -> str:
 
 
 def worker_documents(
-    refusals: Refusals, workers: tuple[WorkerSnapshot, ...]
+    refusals: Refusals, workers: tuple[WorkerSnapshot, ...], *, kept_for_it: bool = False
 ) -> list[dict[str, Any]]:
-    """Return per worker, by name, why it does not take the run and whether it ever could."""
-    by_worker = refusals.by_worker
+    """Return per worker, by name, why it does not take the run and whether it ever could.
+
+    Args:
+        refusals: What they say.
+        workers: All of them.
+        kept_for_it: Whether the worker that is kept is kept for this very run.
+    """
+    by_worker = {
+        worker_id: [reason for reason in reasons if not (kept_for_it and reason.check == "kept")]
+        for worker_id, reasons in refusals.by_worker.items()
+    }
     ordered = sorted(workers, key=lambda worker: (worker.name, worker.worker_id))
     return [
         {

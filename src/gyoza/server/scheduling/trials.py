@@ -229,7 +229,7 @@ class _Trials:
             if most is None:
                 continue
             amount, place = most
-            text = f"need {needed - amount} {unit} less: at most {amount} {unit}"
+            text = f"ask for at most {amount} {unit}, {needed - amount} less"
             yield self._change(name, text, place, None)
 
     # --- trying --------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def _waiting(look: _Look) -> JsonObject:
         "verdict": verdict,
         "summary": _summary(look, refusals, position, verdict),
         "needs": explain.needs_document(this.shape),
-        "workers": explain.worker_documents(refusals, workers),
+        "workers": explain.worker_documents(refusals, workers, kept_for_it=_has_promise(look)),
         "start": explain.start_document(_start(look, verdict)),
     }
     if rule is not None:
@@ -157,6 +157,11 @@ def _waiting(look: _Look) -> JsonObject:
     document["changes"] = explain.changes_documents(changes)
     document["all_changes_tried"] = changes.all_tried
     return document
+
+
+def _has_promise(look: _Look) -> bool:
+    promise = look.plan.promise
+    return promise is not None and promise.run.run_id == look.this.run_id
 
 
 def _summary(look: _Look, refusals: Refusals, position: Position | None, verdict: str) -> str:

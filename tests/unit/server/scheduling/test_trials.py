@@ -87,9 +87,9 @@ def test_the_most_that_would_fit_now_is_named_per_resource() -> None:
     vram = named(a_run(Shape(1, 512, 7000)), worker)["less_vram"]
     cpu = named(a_run(Shape(6, 512)), worker)["less_cpu"]
 
-    assert ram.text == "need 1000 MB RAM less: at most 7000 MB RAM"
-    assert vram.text == "need 1000 MB VRAM less: at most 6000 MB VRAM"
-    assert cpu.text == "need 2 CPU less: at most 4 CPU"
+    assert ram.text == "ask for at most 7000 MB RAM, 1000 less"
+    assert vram.text == "ask for at most 6000 MB VRAM, 1000 less"
+    assert cpu.text == "ask for at most 4 CPU, 2 less"
     assert {ram.worker, vram.worker, cpu.worker} == {"box"}
 
 
