@@ -259,6 +259,21 @@ async def test_people_drain_resume_and_remove_workers(api: Api) -> None:
     assert (gone.status_code, gone.json()["code"]) == (404, "WORKER_NOT_FOUND")
 
 
+async def test_people_forget_a_gpu_that_is_missing_and_no_other(api: Api) -> None:
+    gpus = [{"uuid": "GPU-1", "vram_mb": 8000}, {"uuid": "GPU-2", "vram_mb": 8000}]
+    with_both = {"cpu": 4, "ram_mb": 8192, "gpus": gpus}
+    await api.post("/workers", {**registration(), "capacity": with_both})
+    await api.post("/workers", {**registration(), "capacity": {**with_both, "gpus": gpus[:1]}})
+
+    missing = (await api.get(PATH)).json()["capacity"]["gpus"]
+    resumed = await api.post(f"{PATH}/resume", {"gpu": "GPU-2"})
+    unknown = await api.post(f"{PATH}/resume", {"gpu": "GPU-2"})
+
+    assert [gpu["problem"].partition(" ")[0] for gpu in missing] == ["", "missing"]
+    assert [gpu["uuid"] for gpu in resumed.json()["capacity"]["gpus"]] == ["GPU-1"]
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "INVALID_INPUT")
+
+
 async def test_a_worker_that_holds_runs_is_not_removed(api: Api) -> None:
     async with dispatching(api):
         await api.post("/workers", registration())

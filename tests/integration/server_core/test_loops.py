@@ -82,6 +82,19 @@ async def test_a_clock_that_was_set_back_makes_no_plan_that_cannot_be_carried_ou
     assert world.run(waiting.id).state is OpRunState.ASSIGNED
 
 
+async def test_one_tick_asks_those_to_make_way_that_the_plan_names(world: World) -> None:
+    worker = world.worker(cpu=1)
+    run = world.submit(execution={"preemptible": True})
+    assignment = worker.take()
+    world.submit(priority=90)
+    dispatcher = Dispatcher(world.store, world.outside.settings, world.clock)
+
+    delay_s = await dispatcher.tick()
+
+    assert [order.run_id for order in worker.heartbeat(assignment).cancel] == [run.id]
+    assert delay_s > 0.05  # what was asked is on its way: no need to look again at once
+
+
 async def test_one_tick_assigns_everything_that_fits_in_portions(world: World) -> None:
     world.worker(cpu=300, gpus=[])
     for _ in range(16):
