@@ -56,9 +56,6 @@ class Gaps:
             bucket.sort()
         self._cpus = sorted(self._by_cpu)
 
-    def __len__(self) -> int:
-        return len(self._where)
-
     def smallest(self, shape: Shape) -> Room | None:
         """Return the room whose place a shape fills best, by id among equals; None without one."""
         self._catch_up()
@@ -93,9 +90,8 @@ class Gaps:
     def _catch_up(self) -> None:
         if self._seen == len(self._changes):
             return
-        for room in dict.fromkeys(self._changes[self._seen :]):
-            if room in self._where:
-                self._move(room)
+        for room in self._where.keys() & self._changes[self._seen :]:
+            self._move(room)
         self._seen = len(self._changes)
 
     def _move(self, room: Room) -> None:
@@ -138,6 +134,10 @@ class Fleet:
         self._prices = Prices.of(room.worker for room in self._rooms)
         self._changes: list[Room] = []
         self._tagged: dict[tuple[tuple[str, str], ...], list[Room]] = {(): self._rooms}
+        self._with_image: dict[str, list[Room]] = {}
+        for room in self._rooms:
+            for image in room.worker.images:
+                self._with_image.setdefault(image, []).append(room)
         self._gaps: dict[tuple[tuple[tuple[str, str], ...], str, _Kind], Gaps] = {}
 
     def best(self, shape: Shape, image: str) -> Room | None:
@@ -148,12 +148,11 @@ class Fleet:
             image: Its image, which some rooms may have; "" asks for none.
         """
         for kind in _GPU_WORK if shape.vram_mb else _CPU_WORK:
-            anywhere = self._of(shape, "", kind)
-            room = anywhere.smallest(shape)
-            if room is None or not image or image in room.worker.images:
-                if room is not None:
-                    return room
+            room = self._of(shape, "", kind).smallest(shape)
+            if room is None:
                 continue
+            if image not in self._with_image or image in room.worker.images:
+                return room
             return self._of(shape, image, kind).smallest(shape) or room
         return None
 
@@ -165,19 +164,19 @@ class Fleet:
         key = (shape.selectors, image, kind)
         found = self._gaps.get(key)
         if found is None:
-            rooms = [room for room in self._with_tags(shape) if _belongs(room, image, kind)]
-            found = Gaps(rooms, self._prices, self._changes, of_gpus=kind == "gpus")
+            rooms = self._having(shape, image) if image else self._tagged_for(shape)
+            ours = [room for room in rooms if bool(room.worker.gpus) == (kind != "boxes")]
+            found = Gaps(ours, self._prices, self._changes, of_gpus=kind == "gpus")
             self._gaps[key] = found
         return found
 
-    def _with_tags(self, shape: Shape) -> list[Room]:
+    def _having(self, shape: Shape, image: str) -> list[Room]:
+        rooms = self._with_image.get(image, [])
+        return [room for room in rooms if has_tags(shape, room.worker)]
+
+    def _tagged_for(self, shape: Shape) -> list[Room]:
         found = self._tagged.get(shape.selectors)
         if found is None:
             found = [room for room in self._rooms if has_tags(shape, room.worker)]
             self._tagged[shape.selectors] = found
         return found
-
-
-def _belongs(room: Room, image: str, kind: _Kind) -> bool:
-    worker = room.worker
-    return bool(worker.gpus) == (kind != "boxes") and (not image or image in worker.images)

@@ -53,12 +53,24 @@ class Shares:
             sum(worker.ram_mb for worker in fleet) or 1,
             sum(gpu.vram_mb for worker in fleet for gpu in worker.gpus) or 1,
         )
+        self._found: dict[str | None, _Share] = {}
         self._held: dict[str | None, tuple[int, int, int]] = {}
         for holding in (holding for worker in fleet for holding in worker.holdings):
             self._add(holding.owner, (holding.cpu, holding.ram_mb, holding.vram_mb))
 
     def of(self, owner: str | None) -> _Share:
         """The owner's largest part of any resource, and what it had lately, to be compared."""
+        found = self._found.get(owner)
+        if found is None:
+            found = self._found[owner] = self._share(owner)
+        return found
+
+    def give(self, owner: str | None, shape: Shape) -> None:
+        """Count a run that was placed."""
+        self._add(owner, (shape.cpu, shape.ram_mb, shape.vram_mb))
+        self._found.pop(owner, None)
+
+    def _share(self, owner: str | None) -> _Share:
         past = self._past.get(owner, 0.0)
         steps = int(past * _PAST_STEPS)
         held = self._held.get(owner)
@@ -67,10 +79,6 @@ class Shares:
         (cpu, ram_mb, vram_mb), (all_cpu, all_ram_mb, all_vram_mb) = held, self._total
         part = max(cpu / all_cpu, ram_mb / all_ram_mb, vram_mb / all_vram_mb)
         return part * (1 + past), steps
-
-    def give(self, owner: str | None, shape: Shape) -> None:
-        """Count a run that was placed."""
-        self._add(owner, (shape.cpu, shape.ram_mb, shape.vram_mb))
 
     def _add(self, owner: str | None, more: tuple[int, int, int]) -> None:
         cpu, ram_mb, vram_mb = self._held.get(owner, (0, 0, 0))
