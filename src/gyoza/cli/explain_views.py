@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from gyoza.cli.output import Output, age, counted, duration
+from gyoza.cli.waiting_views import RULES
 
 Told: TypeAlias = Mapping[str, Any]
-_NAMES: Final = {"NOW": "now", "LATER": "later", "NEVER": "never"}
+_AFTER: Final = {"retried": "tried again: ", "end": "the end: ", "by_hand": "by hand: "}
 
 
 def show(told: Told, output: Output, now: datetime) -> None:
@@ -20,8 +21,9 @@ def show(told: Told, output: Output, now: datetime) -> None:
         output: Where to.
         now: The moment; times are told as how far away they are.
     """
-    verdict = told.get("verdict")
-    state = output.state(str(told["state"]), _NAMES.get(str(verdict)), never=verdict == "NEVER")
+    never = told.get("verdict") == "NEVER"
+    rule = told.get("rule", {}).get("name")
+    state = output.state(str(told["state"]), "never" if never else RULES.get(rule), never=never)
     output.data(f"{told['run_id']}  {state}")
     output.paragraph(str(told["summary"]))
     facts = _facts(told, now)
@@ -89,7 +91,7 @@ def _start(start: Told | None, now: datetime) -> str:
     at = datetime.fromisoformat(start["at"])
     left_s = (at - now).total_seconds()
     when = f"in about {duration(left_s)}" if left_s >= 1 else "now"
-    return f"{when}, at {at.astimezone():%H:%M:%S %Z}\n{start['basis']}"
+    return f"{when}, at {at.astimezone():%H:%M:%S %Z}\n" + start["basis"].replace("; ", "\n")
 
 
 def _workers(workers: Sequence[Told], output: Output) -> None:
@@ -161,9 +163,6 @@ def _decision(each: Told) -> list[str]:
     elif each["next"] == "by_hand":
         lines.append("-> tried again by hand")
     return lines
-
-
-_AFTER: Final = {"retried": "tried again: ", "end": "the end: ", "by_hand": "by hand: "}
 
 
 def _pause(each: Told) -> str:

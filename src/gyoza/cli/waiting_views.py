@@ -13,13 +13,14 @@ from gyoza.models import OpRun
 if TYPE_CHECKING:
     from gyoza.wire.messages import JsonObject
 
-_WORDS: Final = {
+RULES: Final = {
     "paused": "paused",
     "op_limit": "op limit",
     "owner_limit": "quota",
     "key": "awaits key",
     "after": "awaits runs",
 }
+"""What holds runs back, as a word beside the state."""
 _TIMED: Final = {"delayed": "due in", "backoff": "backoff,"}
 _SHOWN_REASONS: Final = 6
 _SHOWN_RUNS: Final = 2
@@ -68,7 +69,7 @@ def word(each: Shown, now: datetime) -> str | None:
     if rule in _TIMED and run.due_at is not None:
         left_s = max(0.0, (run.due_at - now).total_seconds())
         return f"{_TIMED[rule]} {duration(max(1.0, left_s))}"
-    return _WORDS.get(rule) or run.reason or run.phase
+    return RULES.get(rule) or run.reason or run.phase
 
 
 def why_it_waits(each: Shown, now: datetime) -> str:
