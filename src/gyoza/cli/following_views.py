@@ -43,10 +43,12 @@ class View(Protocol):
 
 
 def last_failure(run: OpRun) -> str:
-    """Return why the attempt before this one failed, short; "" while it is the first."""
+    """Return why there is another attempt after the first, short; "" while it is the first."""
     if len(run.attempts) < 2:  # noqa: PLR2004  the current one, and one before it
         return ""
     before = run.attempts[-2]
+    if before.reason == "PREEMPTED":
+        return f"attempt {before.attempt} made way for a more urgent run; this one waits again"
     words = before.execution_summary.error_message or "no message"
     shown = words if len(words) <= _FAILURE_CHARS else f"{words[:_FAILURE_CHARS]}..."
     return f"attempt {before.attempt} failed: {before.reason or before.state.value}: {shown}"

@@ -267,7 +267,8 @@ class Agent:
     async def _presented(self) -> Register:
         register = self._present()
         register.capacity = replace(register.capacity, gpus=self._services.gpus.known)
-        await self._services.images.look()
+        if self._services.images.names is None:
+            await self._services.images.look()
         register.images = self._services.images.names
         return register
 

@@ -16,6 +16,14 @@ def test_a_later_attempt_says_why_the_one_before_it_failed() -> None:
     assert last_failure(run) == "attempt 1 failed: PULL_FAILED: the registry does not answer"
 
 
+def test_who_made_way_has_not_failed() -> None:
+    run = OpRun.create("image")
+    run.cancel("made way for run_2", reason="PREEMPTED")
+    run.retry(force=True)
+
+    assert last_failure(run) == "attempt 1 made way for a more urgent run; this one waits again"
+
+
 def test_a_long_message_is_cut() -> None:
     run = OpRun.create("nope:1")
     run.fail("x" * 1000, reason="USER_ERROR")
