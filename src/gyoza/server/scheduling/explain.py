@@ -53,8 +53,8 @@ def summary(refusals: Refusals, workers: Sequence[WorkerSnapshot]) -> str:
         return NO_WORKER
     if refusals.verdict is Verdict.NEVER:
         return f"no worker could ever take it: {_lacks(refusals.shape, workers)}"
-    firsts = Counter(reasons[0].check for reasons in refusals.by_worker.values() if reasons)
-    parts = [f"{count} {_CHECK_WORDS.get(check, check)}" for check, count in sorted(firsts.items())]
+    firsts = sorted(Counter(refusals.first_checks).items())
+    parts = [f"{count} {_CHECK_WORDS.get(check, check)}" for check, count in firsts]
     needs = needs_text(refusals.shape)
     return f"no worker has room now ({', '.join(parts)}): it needs {needs}"
 

@@ -158,6 +158,12 @@ def refusals(shape: Shape, room: Room) -> list[Reason]:
     return [reason for reason in found if reason is not None]
 
 
+def first_refusal(shape: Shape, room: Room) -> Reason | None:
+    """Return the first reason why the worker cannot take the shape now; None when it can."""
+    found = (check(shape, room) for check in CHECKS)
+    return next((reason for reason in found if reason is not None), None)
+
+
 def could_ever(shape: Shape, worker: WorkerSnapshot) -> bool:
     """Whether the worker, empty and well, could take the shape."""
     return (

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gyoza.server.scheduling.feasibility import Reason, could_ever, refusals
+from gyoza.server.scheduling.feasibility import Reason, could_ever, first_refusal, refusals
 from gyoza.server.scheduling.gaps import Fleet
 from gyoza.server.scheduling.limits import Rule, Tally
 from gyoza.server.scheduling.preemption import Eviction
@@ -62,6 +62,12 @@ class Refusals:
         """LATER when some worker could take it once it is free, well or back; else NEVER."""
         ever = any(could_ever(self.shape, room.worker) for room in self._rooms)
         return Verdict.LATER if ever else Verdict.NEVER
+
+    @property
+    def first_checks(self) -> list[str]:
+        """The check that says no first, of each worker that says no."""
+        firsts = (first_refusal(self.shape, room) for room in self._rooms)
+        return [reason.check for reason in firsts if reason is not None]
 
     @property
     def by_worker(self) -> dict[str, list[Reason]]:
