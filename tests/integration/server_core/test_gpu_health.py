@@ -101,6 +101,20 @@ def test_what_a_gpu_cannot_be_behind_does_not_count_against_it(world: World, rea
     assert problems(world, worker) == {"GPU-1": ""}
 
 
+def test_a_gpu_that_the_engine_cannot_show_counts_against_it_and_not_against_the_runs(
+    world: World,
+) -> None:
+    worker = world.worker(gpus=[FIRST])
+    runs = [world.submit(image=each, constraints={"vram_mb": 1000}) for each in ("a", "b", "c")]
+
+    world.dispatch()
+    for assignment in worker.claim():
+        worker.ends(assignment, "FAILED", reason="GPU_FAILED")
+
+    assert problems(world, worker)["GPU-1"] != ""
+    assert {world.run(run.id).state for run in runs} == {OpRunState.PENDING}
+
+
 def test_cancelled_attempts_do_not_count_against_a_gpu(world: World) -> None:
     worker = world.worker(gpus=[FIRST])
 

@@ -27,10 +27,17 @@ SUSPECTED_AFTER: Final = 3
 """So many different ops have to fail on a GPU in a row."""
 
 EVIDENCE: Final = frozenset(
-    {"USER_ERROR", "RUN_TIMEOUT", "START_FAILED", "OUTPUT_MISSING", "OUTPUT_INVALID"}
+    {
+        "USER_ERROR",
+        "RUN_TIMEOUT",
+        "START_FAILED",
+        "OUTPUT_MISSING",
+        "OUTPUT_INVALID",
+        "GPU_FAILED",
+    }
 )
-"""Failures that a sick GPU may be behind. Not what the machinery, the image or the inputs did, nor
-what went over a limit of memory or disk."""
+"""Failures that a sick GPU may be behind. Not what the rest of the machinery, the image or the
+inputs did, nor what went over a limit of memory or disk."""
 
 MISSING: Final = "missing"
 """Begins the problem of a GPU that was registered and is not named any more."""

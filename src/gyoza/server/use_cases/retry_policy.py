@@ -23,6 +23,7 @@ MACHINERY: Final = frozenset(
         "PULL_TIMEOUT",
         "PULL_FAILED",
         "ENGINE_FAILURE",
+        "GPU_FAILED",
         "WORKER_LOST",
         "INPUT_CORRUPT",
         "WORKER_ERROR",

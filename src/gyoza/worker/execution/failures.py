@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from gyoza.worker.runtime.interface import (
+    GpuFailed,
     ImageNotFound,
     PullDenied,
     PullFailed,
@@ -20,6 +21,7 @@ _REASONS: Final[tuple[tuple[type[RuntimeFault], str], ...]] = (
     (ImageNotFound, "IMAGE_NOT_FOUND"),
     (PullDenied, "IMAGE_DENIED"),
     (PullFailed, "PULL_FAILED"),
+    (GpuFailed, "GPU_FAILED"),
     (StartFailed, "START_FAILED"),
 )
 

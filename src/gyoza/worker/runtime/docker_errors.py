@@ -16,6 +16,7 @@ from gyoza.worker.runtime.interface import (
     ContainerSpec,
     EngineTimeout,
     EngineUnavailable,
+    GpuFailed,
     ImageNotFound,
     NameConflict,
     OutOfResources,
@@ -44,6 +45,11 @@ _PULL_DENIED: Final = re.compile(
 )
 _MACHINE_IS_FULL: Final = re.compile(
     r"range of cpus|no space left|cannot allocate memory|too many open files|resource temporarily",
+    re.IGNORECASE,
+)
+# Of the engine itself, and of the NVIDIA Container Toolkit, whose words are passed on.
+_GPU_TROUBLE: Final = re.compile(
+    r"could not select device driver|nvidia-container|libnvidia-|nvml|unresolvable CDI devices",
     re.IGNORECASE,
 )
 _PULL_TROUBLE: Final = re.compile(
@@ -109,8 +115,14 @@ def start_refused(name: str, status: int, words: str) -> RuntimeFault:
     return _start_refused(f"start container {name}", words)
 
 
-def _start_refused(what: str, words: str) -> StartFailed:
+def _start_refused(what: str, words: str) -> RuntimeFault:
     is_users = bool(_USERS_MISTAKE.search(words))
+    if not is_users and _GPU_TROUBLE.search(words):
+        return GpuFailed(
+            f"the Docker Engine could not {what} with its GPU: {words}; `gyoza doctor` on that"
+            " machine says what is missing",
+            detail=words,
+        )
     return StartFailed(
         f"the Docker Engine could not {what}: {words}",
         is_recoverable=not is_users,

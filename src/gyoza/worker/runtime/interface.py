@@ -377,6 +377,10 @@ class OutOfResources(RuntimeFault):
     """The machine cannot give what was asked for: more CPUs than it has, a full disk."""
 
 
+class GpuFailed(RuntimeFault):
+    """The engine cannot show a GPU to the container: the card, its driver or the toolkit."""
+
+
 class ContainerRuntime(Protocol):
     """Containers, in a dozen verbs.
 

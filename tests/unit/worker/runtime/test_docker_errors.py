@@ -13,6 +13,7 @@ from gyoza.worker.runtime.docker_errors import (
 from gyoza.worker.runtime.interface import (
     ContainerGone,
     ContainerSpec,
+    GpuFailed,
     ImageNotFound,
     NameConflict,
     OutOfResources,
@@ -102,6 +103,18 @@ def test_a_refused_create(
             MACHINERY,
         ),
         (500, "failed to create shim: no space left on device", OutOfResources, MACHINERY),
+        (
+            500,
+            'could not select device driver "nvidia" with capabilities: [[gpu]]',
+            GpuFailed,
+            MACHINERY,
+        ),
+        (
+            500,
+            "nvidia-container-cli: initialization error: nvml error: gpu is lost: unknown",
+            GpuFailed,
+            MACHINERY,
+        ),
     ],
 )
 def test_a_refused_start(
