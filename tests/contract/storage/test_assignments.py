@@ -176,7 +176,9 @@ class TestReservations:
         self, store: Store, clock: ManualClock
     ) -> None:
         run = assigned(store)
-        holder = Holder(None, 0, None, None, "busybox", False, False, True, clock.now())
+        holder = Holder(
+            None, 0, None, None, "busybox", False, False, True, clock.now(), run.created_at
+        )
         taken = Reservation(run.id, 1, "wrk_1", 1, 512, 100, "GPU-1", holder=holder)
         store.write_now(lambda uow: uow.assignments.close(run.id, 1))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gyoza.server.scheduling.snapshot import Holding, PendingRun, Snapshot
 from gyoza.server.scheduling.turns import aged_priority
-from gyoza.server.scheduling.ways import Site
+from gyoza.server.scheduling.ways import Site, is_ending
 
 
 class Eviction(NamedTuple):
@@ -66,7 +66,7 @@ def displacement(run: PendingRun, sites: Iterable[Site], snapshot: Snapshot) -> 
     found: list[Displacement] = []
     for site in sites:
         held = site.room.worker.holdings
-        stopping = [each for each in held if each.stops]
+        stopping = [each for each in held if is_ending(each)]
         may = [each for each in held if _gives_way(each, run, snapshot)]
         victims = _fewest(site, stopping, may) if may else None
         if victims:

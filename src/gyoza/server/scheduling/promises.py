@@ -26,7 +26,7 @@ from gyoza.server.scheduling.feasibility import has_room
 from gyoza.server.scheduling.preemption import Eviction, displacement
 from gyoza.server.scheduling.rooms import Room
 from gyoza.server.scheduling.snapshot import Holding, PendingRun, Snapshot
-from gyoza.server.scheduling.ways import Site, sites
+from gyoza.server.scheduling.ways import Site, is_ending, sites
 
 
 class Promise(NamedTuple):
@@ -106,7 +106,7 @@ class _Way(NamedTuple):
 def _by_start(found: Sequence[Site], *, stopping: bool = False) -> _Way | None:
     ways: list[_Way] = []
     for site in found:
-        held = [each for each in site.room.worker.holdings if each.stops or not stopping]
+        held = [each for each in site.room.worker.holdings if is_ending(each) or not stopping]
         row = site.row(sorted(held, key=lambda each: (each.since, *_name(each)))) if held else None
         if row:
             ways.append(_Way(site, row, row[-1].since))

@@ -79,6 +79,11 @@ def sites(run: PendingRun, rooms: Sequence[Room]) -> Iterator[Site]:
                 yield Site(run, room, at)
 
 
+def is_ending(holding: Holding) -> bool:
+    """Whether its worker is stopping it; when a lost attempt ends, nobody knows."""
+    return holding.stops and not holding.lost
+
+
 class _Left:
     """What a run leaves on a site; below 0 is what it still lacks."""
 

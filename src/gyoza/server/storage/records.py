@@ -215,6 +215,7 @@ class Holder:
         stops: Whether its worker was asked to stop it.
         current: Whether the reservation is of the run's current attempt: False for a lost one.
         reserved_at: Since when.
+        created_at: When the run was submitted; None for one that nobody here knows.
     """
 
     owner: str | None
@@ -226,6 +227,7 @@ class Holder:
     stops: bool
     current: bool
     reserved_at: datetime
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

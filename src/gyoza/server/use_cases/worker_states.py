@@ -93,6 +93,7 @@ def _holding(reserved: Reservation, now: datetime, times: Mapping[str, RunTimes]
         stops=holder.stops,
         lost=not holder.current,
         ends_at=expected_end(learned, holder.reserved_at, now) if holder.current else None,
+        created_at=holder.created_at,
     )
 
 

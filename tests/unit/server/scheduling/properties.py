@@ -239,9 +239,13 @@ def _makes_room(worker: WorkerSnapshot, made: Plan, victims: Iterable[Holding]) 
     for each in made.placements:
         if each.worker_id == worker.worker_id:
             books.book(each)
-    for victim in (*(each for each in worker.holdings if each.stops), *victims):
+    for victim in (*_ending(worker), *victims):
         books.give_back(victim)
     return books.has_room(made.promise.run.shape, made.promise.gpu_uuid)
+
+
+def _ending(worker: WorkerSnapshot) -> list[Holding]:
+    return [each for each in worker.holdings if each.stops and not each.lost]
 
 
 def _shuffled(parts: tuple[_T, ...], shuffle: random.Random) -> tuple[_T, ...]:

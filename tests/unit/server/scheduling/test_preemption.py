@@ -130,6 +130,12 @@ def test_a_lost_attempt_is_not_stopped_for_anybody() -> None:
     assert victims(planned(Shape(cpu=4), a_box("w", 4, held("v", 4, lost=True)))) == []
 
 
+def test_a_lost_attempt_is_not_room_to_come_though_its_run_was_asked_to_stop() -> None:
+    lost = a_box("a", 4, held("lost", 4, stops=True, lost=True))
+
+    assert victims(planned(Shape(cpu=4), lost, a_box("b", 4, held("v", 4)))) == ["v"]
+
+
 def test_what_a_shrunken_worker_owes_is_not_room() -> None:
     shrunken = a_box("w", 2, held("a", 2), held("b", 2))
 

@@ -152,6 +152,7 @@ UNFREED: Final = (
         op_runs.c.cancel_requested_us.is_not(None),
         and_(op_runs.c.fence == reservations.c.fence, _AT_WORK),
         reservations.c.reserved_us,
+        op_runs.c.created_us,
     )
     .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
     .where(text("freed_us IS NULL"))
@@ -175,6 +176,7 @@ IN_LIMBO: Final = select(
     false(),
     false(),
     limbo.c.since_us,
+    null(),
 ).where(or_(limbo.c.cpu > 0, limbo.c.ram_mb > 0, limbo.c.vram_mb > 0))
 _IN_LIMBO_ON: Final = IN_LIMBO.where(limbo.c.worker_id == bindparam("worker"))
 _FREE_LIMBO: Final = ManyRows(
@@ -414,7 +416,7 @@ def _held(row: RowMapping) -> HeldAttempt:
 
 def _reservation(row: Any) -> Reservation:
     # Unpacked by position, in the statement's order: by name costs twice as much.
-    run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, key, *of_run, since_us = row
+    run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, key, *of_run, since_us, asked_us = row
     owner, priority, op, version, image, preemptible, stops, current = of_run
     holder = Holder(
         owner,
@@ -426,5 +428,6 @@ def _reservation(row: Any) -> Reservation:
         bool(stops),
         bool(current),
         from_us(since_us),
+        maybe_from_us(asked_us),
     )
     return Reservation(run_id, fence, worker_id, cpu, ram_mb, vram_mb, gpu_uuid, key, holder)
