@@ -29,6 +29,7 @@ ChangeName: TypeAlias = Literal[
     "end_run",
     "resume_worker",
     "worker_back",
+    "resume_gpu",
     "priority",
     "worker_tag",
     "new_worker",
@@ -89,6 +90,7 @@ def changes_for(run: PendingRun, snapshot: Snapshot, *, cut: Collection[str] = (
     kinds = (
         trials.of_limits,
         trials.of_workers,
+        trials.of_gpus,
         trials.of_priority,
         trials.of_tags,
         trials.of_new_worker,
@@ -170,6 +172,24 @@ class _Trials:
                 detail = f": {worker.detail}" if worker.detail else ""
                 text = f"bring back worker {worker.name}, which is {worker.state}{detail}"
                 yield self._change("worker_back", text, place, None)
+
+    def of_gpus(self) -> Iterator[Change]:
+        """A GPU that got no work given some again."""
+        sick = [
+            (worker, gpu)
+            for worker in sorted(self._snapshot.workers, key=lambda each: each.name)
+            for gpu in worker.gpus
+            if gpu.problem and gpu.vram_mb >= self._run.shape.vram_mb > 0
+        ]
+        for worker, gpu in sick[:_PER_KIND]:
+            well = tuple(replace(each, problem="") if each is gpu else each for each in worker.gpus)
+            place = self._place(self._with_worker(replace(worker, gpus=well)))
+            if place is not None:
+                text = f"have gpu {gpu.index} of worker {worker.name} back, which is {gpu.problem}"
+                command = f"gyoza worker resume {worker.name} --gpu {gpu.uuid}"
+                # No word brings back what the machine itself does not see.
+                command = None if gpu.problem.startswith("missing") else command
+                yield self._change("resume_gpu", text, place, command)
 
     def of_priority(self) -> Iterator[Change]:
         """Another turn."""

@@ -62,6 +62,15 @@ def test_a_worker_that_would_be_too_small_is_not_to_be_resumed() -> None:
     assert "resume_worker" not in found
 
 
+def test_a_gpu_in_quarantine_would_take_the_run_if_it_got_work_again() -> None:
+    sick = GpuSnapshot("GPU-1", 1, 8000, problem="in quarantine: 3 ops failed")
+
+    change = named(a_run(Shape(1, 512, 4000)), a_worker(gpus=(sick,)))["resume_gpu"]
+
+    assert change.text == "have gpu 1 of worker box back, which is in quarantine: 3 ops failed"
+    assert change.command == "gyoza worker resume box --gpu GPU-1"
+
+
 def test_the_smallest_priority_that_helps_is_named() -> None:
     earlier = NOON - timedelta(seconds=9)
     ahead = a_run(Shape(4, 512), "run_b", priority=40, owner="bea", created_at=earlier)
