@@ -115,12 +115,12 @@ class Output:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table: aligned for a terminal, tab-separated and whole for a pipe.
 
-        A column whose name ends in `>` is aligned right.
+        A column whose name ends in `>` is aligned right; one in `!` is never folded.
         """
         if self.is_terminal:
             self._rich_table(columns, rows)
             return
-        self.stdout.write("\t".join(name.rstrip(">") for name in columns) + "\n")
+        self.stdout.write("\t".join(name.rstrip(">!") for name in columns) + "\n")
         for row in rows:
             cells = (clean(cell).replace("\t", " ").replace("\n", " ") for cell in row)
             self.stdout.write("\t".join(cells) + "\n")
@@ -186,7 +186,10 @@ class Output:
         for name in columns:
             right = name.endswith(">")
             table.add_column(
-                name.rstrip(">"), justify="right" if right else "left", overflow="fold"
+                name.rstrip(">!"),
+                justify="right" if right else "left",
+                overflow="fold",
+                no_wrap=name.endswith("!"),
             )
         for row in rows:
             table.add_row(*(Text(clean(cell), style=_style(cell)) for cell in row))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from gyoza.cli.documents import run_document
-from gyoza.cli.output import Output, duration
+from gyoza.cli.output import Output, age, duration
 from gyoza.models import OpRun
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def word(each: Shown, now: datetime) -> str | None:
     if each.is_stuck:
         return "never"
     if rule in _TIMED and run.due_at is not None:
-        left_s = max(0.0, (run.due_at - now).total_seconds())
-        return f"{_TIMED[rule]} {duration(max(1.0, left_s))}"
+        return f"{_TIMED[rule]} {age(now, run.due_at)}"
     return RULES.get(rule) or run.reason or run.phase
 
 

@@ -46,7 +46,7 @@ def test_a_run_that_is_not_due_is_told_what_is_left_and_when_by_the_clock_on_the
     due = START + timedelta(seconds=100)
     each = Shown(a_run(due_at=due), waiting("delayed"))
 
-    assert word(each, START) == "due in 1m 40s"
+    assert word(each, START) == "due in 1m"
     assert why_it_waits(each, START).startswith("it is due in 1m 40s, at ")
     assert f"{due.astimezone():%H:%M:%S}" in why_it_waits(each, START)
 
@@ -54,7 +54,7 @@ def test_a_run_that_is_not_due_is_told_what_is_left_and_when_by_the_clock_on_the
 def test_a_run_between_two_attempts_is_told_which_one_it_waits_for() -> None:
     each = Shown(a_retried_run(12), waiting("backoff"))
 
-    assert word(each, START) == "backoff, 12 s"
+    assert word(each, START) == "backoff, 12s"
     assert why_it_waits(each, START).startswith("attempt 2 begins in 12 s, at ")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("RUN", "OP", "STATE", "PROGRESS>", "PRIORITY>", "WORKER", "AGE>", "TIME>")
 # What fits into eighty columns: a run's id takes thirty of them.
-_NARROW_COLUMNS = ("RUN", "STATE", "OP", "PRI>", "AGE>")
+_NARROW_COLUMNS = ("RUN!", "STATE", "OP", "AGE>")
 _WIDE = 120
 
 
@@ -135,7 +135,6 @@ def _narrow_row(each: Shown, context: Context) -> tuple[str, ...]:
         run.id,
         _state(each, context) + progress,
         op_name(run),
-        str(run.priority),
         age(run.created_at, context.now()),
     )
 
