@@ -65,6 +65,20 @@ def test_a_run_behind_others_knows_its_place_who_runs_and_when_it_starts(world: 
     assert told["start"]["basis"].startswith(f"once {made[0].id} ended; 1 waiting run starts")
 
 
+def test_a_large_batch_is_counted_whole_though_only_its_beginning_is_read(world: World) -> None:
+    batch: list[dict[str, Any]] = [{"image": "a"}] * 450
+    made = world.do(lambda uow: runs.submit_batch(uow, batch, world.outside))
+    world.clock.advance(1)
+    last = world.submit(image="a")
+
+    alone = explained(world, last)["position"]
+    world.submit(image="b", priority=9)
+    among_others = explained(world, last)["position"]
+
+    assert (alone["ahead"], alone["exact"]) == (len(made.outcomes), True)
+    assert (among_others["ahead"], among_others["exact"]) == (450, False)
+
+
 def test_a_start_nobody_can_know_says_which_op_has_too_few_runs(world: World) -> None:
     world.put()
     worker = world.worker()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.scheduling import explain
@@ -33,12 +33,17 @@ from gyoza.wire.messages import JsonObject
 # How much of the queue one explanation looks at: of each lane, and in all.
 _DEPTH: Final = 200
 _WINDOW: Final = 2_000
+# Of its own lane more is counted than is read.
+_MOST_COUNTED: Final = 100_000
 # Limits that end with attempts, as a lack of room does: the planner itself knows them.
 _BY_ROOM: Final = ("op_limit", "owner_limit")
 _UNTIL: Final = {
     "paused": "once its op is resumed",
     "after": "once the runs that it comes after have ended",
 }
+
+
+_Kind: TypeAlias = tuple[int, str | None, str | None, Shape, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class _Look:
         plan: What the planner makes of it.
         hold: What keeps the run from being considered; None when nothing does.
         due_at: When the run is due; None is at once.
+        in_lane: How many of its lane stand before it.
     """
 
     this: PendingRun
@@ -60,6 +66,7 @@ class _Look:
     plan: Plan
     hold: Hold | None
     due_at: datetime | None
+    in_lane: int
 
 
 def explanation_of(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
@@ -86,7 +93,8 @@ def _look(uow: UnitOfWork, run: OpRun, outside: Outside) -> _Look:
     snapshot = replace(snapshot, runs=(*others, this))
     made = plan(snapshot)
     hold = Waiting(uow, outside).holds.on(run) or _ruled(made, run.id)
-    return _Look(this, snapshot, cut, made, hold, run.due_at)
+    in_lane = uow.runs.ahead_in_lane(run, _MOST_COUNTED)
+    return _Look(this, snapshot, cut, made, hold, run.due_at, in_lane)
 
 
 def _ruled(made: Plan, run_id: str) -> Hold | None:
@@ -115,15 +123,19 @@ def _pending(uow: UnitOfWork, run: OpRun, outside: Outside) -> PendingRun:
 
 def _cut(snapshot: Snapshot) -> frozenset[str]:
     """The youngest run of each kind of which as many were read as may be."""
-    kinds: dict[tuple[int, str | None, str | None, Shape, str], list[PendingRun]] = {}
+    kinds: dict[_Kind, list[PendingRun]] = {}
     for run in snapshot.runs:
-        kinds.setdefault((run.priority, run.owner, run.op, run.shape, run.image), []).append(run)
+        kinds.setdefault(_kind(run), []).append(run)
     full = len(snapshot.runs) >= _WINDOW
     return frozenset(
         max(kind, key=lambda run: (run.created_at, run.run_id)).run_id
         for kind in kinds.values()
         if full or len(kind) >= _DEPTH
     )
+
+
+def _kind(run: PendingRun) -> _Kind:
+    return run.priority, run.owner, run.op, run.shape, run.image
 
 
 def _waiting(look: _Look) -> JsonObject:
@@ -175,7 +187,16 @@ def _summary(look: _Look, refusals: Refusals, position: Position | None, verdict
 def _position(look: _Look) -> Position:
     held = {each.run.run_id for each in look.plan.unplaced if each.rule is not None}
     runs = tuple(run for run in look.snapshot.runs if run.run_id not in held)
-    return position_of(look.this.run_id, replace(look.snapshot, runs=runs), look.cut)
+    found = position_of(look.this.run_id, replace(look.snapshot, runs=runs), look.cut)
+    if found.exact or look.in_lane < found.ahead:
+        return found
+    # Who is alone in the queue with runs of one kind has all of them counted.
+    alone = {run.run_id for run in runs if run.run_id != look.this.run_id} <= _alike(look)
+    return found._replace(ahead=look.in_lane, exact=alone and look.in_lane < _MOST_COUNTED)
+
+
+def _alike(look: _Look) -> set[str]:
+    return {run.run_id for run in look.snapshot.runs if _kind(run) == _kind(look.this)}
 
 
 def _start(look: _Look, verdict: str) -> Forecast:

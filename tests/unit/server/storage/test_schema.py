@@ -20,7 +20,7 @@ from gyoza.models.lifecycle import is_terminal
 from gyoza.server.errors import SchemaTooNew
 from gyoza.server.storage import planning_schema, schema
 from gyoza.server.storage.migrate import current_revision, head_revision, migrate
-from gyoza.server.storage.repositories import assignments, run_queue
+from gyoza.server.storage.repositories import assignments, run_positions, run_queue
 
 
 @pytest.fixture
@@ -111,6 +111,7 @@ def test_every_table_and_index_can_be_made_on_postgresql() -> None:
     ("statement", "index"),
     [
         (run_queue.LANE, "ix_op_runs_ready"),
+        (run_positions.BEFORE_IN_LANE, "ix_op_runs_ready"),
         (run_queue.RIPEN, "ix_op_runs_delayed"),
         (run_queue.NEXT_DUE, "ix_op_runs_delayed"),
         (run_queue.TOTAL_OVERDUE, "ix_op_runs_total_deadline"),

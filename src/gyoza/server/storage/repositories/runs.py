@@ -20,7 +20,7 @@ from gyoza.server.storage.deadlines import Before, schedule_of
 from gyoza.server.storage.instants import from_us
 from gyoza.server.storage.lanes import Barred
 from gyoza.server.storage.records import CancelIntent, Overdue, PendingRun, RunFilter, StoredEvent
-from gyoza.server.storage.repositories import run_lists, run_queue, run_rows
+from gyoza.server.storage.repositories import run_lists, run_positions, run_queue, run_rows
 from gyoza.server.storage.repositories.events import (
     NumberedEvent,
     attempt_asked_for,
@@ -280,6 +280,10 @@ class RunRepository:
     def lane(self, name: str, limit: int, now: datetime) -> list[PendingRun]:
         """The first due runs of one lane, oldest first."""
         return run_queue.lane(self._transaction, name, limit, now)
+
+    def ahead_in_lane(self, run: OpRun, limit: int) -> int:
+        """How many runs stand before a waiting run in its lane; `limit` stands for more, too."""
+        return run_positions.ahead_in_lane(self._transaction, run, limit)
 
     def ripen(self, now: datetime) -> int:
         """Let runs whose due time has come into the queue proper; returns how many.
