@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import update
 
-from gyoza.models import OpRun
+from gyoza.models import Constraints, Execution, OpRun
 from gyoza.models.timestamps import format_time
+from gyoza.server.storage.lanes import AWAITING_KEY
 from gyoza.server.storage.schema import ops
 from gyoza.server.use_cases import runs
 from gyoza.server.use_cases.waiting import Waiting
@@ -123,6 +124,34 @@ def test_a_full_op_says_how_many_run_and_when_one_may_end(world: World) -> None:
     assert told["rule"]["name"] == "op_limit"
     assert "raise max_parallel of op wordcount to 2" in [each["text"] for each in told["changes"]]
     assert told["start"]["at"] == format_time(world.clock.now() + timedelta(seconds=40))
+
+
+def keyed(world: World, *, awaits: bool) -> OpRun:
+    """A run that shares the key `licence`, of which there is one."""
+    execution = Execution(concurrency={"key": "licence", "limit": 1})
+    now = world.clock.now()
+    shares = OpRun.create("a", 5, constraints=Constraints(1, 512), now=now, execution=execution)
+    shares.phase = AWAITING_KEY if awaits else None
+    world.do(lambda uow: uow.runs.add([shares]))
+    world.clock.advance(1)
+    return shares
+
+
+def test_a_full_key_says_who_has_it_and_whose_end_would_free_it(world: World) -> None:
+    worker = world.worker()
+    has = keyed(world, awaits=False)
+    worker.take()
+    first, second = keyed(world, awaits=True), keyed(world, awaits=True)
+
+    told = explained(world, first)
+
+    assert told["rule"] == {
+        "name": "key",
+        "text": f"concurrency key licence admits 1 at once, held by {has.id}",
+        "run_ids": [has.id],
+    }
+    assert [each["command"] for each in told["changes"]] == [f"gyoza cancel {has.id}"]
+    assert explained(world, second)["changes"] == []
 
 
 def test_a_delayed_run_says_until_when_and_starts_no_sooner(world: World) -> None:

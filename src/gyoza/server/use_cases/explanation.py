@@ -58,6 +58,7 @@ class _Look:
         hold: What keeps the run from being considered; None when nothing does.
         due_at: When the run is due; None is at once.
         in_lane: How many of its lane stand before it.
+        is_next: Whether its concurrency key is its own once one that has it ends.
     """
 
     this: PendingRun
@@ -67,6 +68,7 @@ class _Look:
     hold: Hold | None
     due_at: datetime | None
     in_lane: int
+    is_next: bool
 
 
 def explanation_of(uow: UnitOfWork, run: OpRun, outside: Outside) -> JsonObject:
@@ -94,7 +96,16 @@ def _look(uow: UnitOfWork, run: OpRun, outside: Outside) -> _Look:
     made = plan(snapshot)
     hold = Waiting(uow, outside).holds.on(run) or _ruled(made, run.id)
     in_lane = uow.runs.ahead_in_lane(run, _MOST_COUNTED)
-    return _Look(this, snapshot, cut, made, hold, run.due_at, in_lane)
+    return _Look(this, snapshot, cut, made, hold, run.due_at, in_lane, _is_next(uow, run, hold))
+
+
+def _is_next(uow: UnitOfWork, run: OpRun, hold: Hold | None) -> bool:
+    asked = run.execution.concurrency
+    if hold is None or hold.name != "key" or asked is None:
+        return False
+    line = uow.runs.line_of_key(asked["key"])
+    busy = len(hold.run_ids) + line.let_in
+    return line.first == run.id and busy - 1 < asked["limit"]
 
 
 def _ruled(made: Plan, run_id: str) -> Hold | None:
@@ -232,7 +243,7 @@ def _changes(look: _Look) -> Changes:
     hold = look.hold
     if hold is None or hold.name == "paused" or hold.name in _BY_ROOM:
         return changes_for(look.this, look.snapshot, cut=look.cut)
-    if hold.name == "key":
+    if hold.name == "key" and look.is_next:
         return ends_for(look.this, look.snapshot, hold.run_ids, cut=look.cut)
     return Changes((), all_tried=True)
 

@@ -1,14 +1,14 @@
-"""How many runs stand before one in its lane: a bounded walk over the index of the queue."""
+"""Where a run stands, in its lane or in the line for a concurrency key: by the queue's indexes."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, or_, select, text
 
 from gyoza.models import OpRun
 from gyoza.server.storage.instants import to_us
-from gyoza.server.storage.lanes import lane_of
+from gyoza.server.storage.lanes import AWAITING_KEY, lane_of
 from gyoza.server.storage.schema import READY, op_runs
 from gyoza.server.storage.transaction import Transaction
 
@@ -28,6 +28,38 @@ BEFORE_IN_LANE: Final = (
     .limit(bindparam("count"))
 )
 _AHEAD: Final = select(func.count()).select_from(BEFORE_IN_LANE.subquery())
+_FIRST_IN_LINE: Final = (
+    select(op_runs.c.id)
+    .where(
+        text("queued_us IS NOT NULL AND concurrency_key IS NOT NULL"),
+        op_runs.c.concurrency_key == bindparam("key"),
+        op_runs.c.awaits == AWAITING_KEY,
+    )
+    .order_by(op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id)
+    .limit(1)
+)
+_LET_IN: Final = select(func.count()).where(
+    text(READY), op_runs.c.concurrency_key == bindparam("key")
+)
+
+
+class KeyLine(NamedTuple):
+    """The line for a concurrency key.
+
+    Attributes:
+        first: The run that gets a place next; None when nobody waits.
+        let_in: Runs that have got one and wait for a worker.
+    """
+
+    first: str | None
+    let_in: int
+
+
+def line_of(transaction: Transaction, key: str) -> KeyLine:
+    """Look who waits for a concurrency key, and who has been let in and not placed yet."""
+    first = transaction.connection.execute(_FIRST_IN_LINE, {"key": key}).scalar()
+    let_in = transaction.connection.execute(_LET_IN, {"key": key}).scalar_one()
+    return KeyLine(first, let_in)
 
 
 def ahead_in_lane(transaction: Transaction, run: OpRun, limit: int) -> int:

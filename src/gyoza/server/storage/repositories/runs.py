@@ -35,6 +35,7 @@ from gyoza.server.storage.repositories.run_changes import (
     Loaded,
     write_changes,
 )
+from gyoza.server.storage.repositories.run_positions import KeyLine
 from gyoza.server.storage.repositories.run_rows import ATTEMPT_COLUMNS, Row
 from gyoza.server.storage.schema import op_attempts, op_runs, run_tags
 from gyoza.server.storage.statements import ManyRows
@@ -280,6 +281,10 @@ class RunRepository:
     def lane(self, name: str, limit: int, now: datetime) -> list[PendingRun]:
         """The first due runs of one lane, oldest first."""
         return run_queue.lane(self._transaction, name, limit, now)
+
+    def line_of_key(self, key: str) -> KeyLine:
+        """Who waits for a concurrency key, and who has been let in and not placed yet."""
+        return run_positions.line_of(self._transaction, key)
 
     def ahead_in_lane(self, run: OpRun, limit: int) -> int:
         """How many runs stand before a waiting run in its lane; `limit` stands for more, too."""
