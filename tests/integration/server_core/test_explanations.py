@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from gyoza.models import Constraints, Execution, OpRun
 from gyoza.models.timestamps import format_time
-from gyoza.server.storage.lanes import AWAITING_KEY
+from gyoza.server.storage.lanes import AWAITING_KEY, AWAITING_RUNS
+from gyoza.server.storage.planning_schema import run_dependencies
 from gyoza.server.storage.schema import ops
 from gyoza.server.use_cases import runs
 from gyoza.server.use_cases.waiting import Waiting
@@ -152,6 +153,23 @@ def test_a_full_key_says_who_has_it_and_whose_end_would_free_it(world: World) ->
     }
     assert [each["command"] for each in told["changes"]] == [f"gyoza cancel {has.id}"]
     assert explained(world, second)["changes"] == []
+
+
+def test_a_run_that_comes_after_others_names_them(world: World) -> None:
+    world.worker()
+    first = world.submit()
+    later = OpRun.create("a", 5, constraints=Constraints(1, 512), now=world.clock.now())
+    later.phase = AWAITING_RUNS
+    row = {"run_id": later.id, "after_id": first.id, "condition": "success"}
+    world.do(lambda uow: uow.runs.add([later]))
+    world.do(lambda uow: uow._transaction.connection.execute(insert(run_dependencies), row))  # pyright: ignore[reportPrivateUsage] # noqa: SLF001 - submitting it is not this test's
+
+    told = explained(world, later)
+
+    assert told["summary"] == f"comes after {first.id}"
+    assert told["rule"]["run_ids"] == [first.id]
+    assert told["start"] == {"at": None, "basis": "once the runs that it comes after have ended"}
+    assert told["changes"] == []
 
 
 def test_a_delayed_run_says_until_when_and_starts_no_sooner(world: World) -> None:

@@ -94,7 +94,8 @@ def _look(uow: UnitOfWork, run: OpRun, outside: Outside) -> _Look:
     others = (each for each in snapshot.runs if each.run_id != run.id)
     snapshot = replace(snapshot, runs=(*others, this))
     made = plan(snapshot)
-    hold = Waiting(uow, outside).holds.on(run) or _ruled(made, run.id)
+    holds = Waiting(uow, outside).holds
+    hold = holds.on(run, uow.runs.comes_after(run.id)) or _ruled(made, run.id)
     in_lane = uow.runs.ahead_in_lane(run, _MOST_COUNTED)
     return _Look(this, snapshot, cut, made, hold, run.due_at, in_lane, _is_next(uow, run, hold))
 

@@ -1,4 +1,4 @@
-"""Where a run stands, in its lane or in the line for a concurrency key: by the queue's indexes."""
+"""Where a run stands: in its lane, in the line for a key, behind other runs; all by indexes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, or_, select, text
 from gyoza.models import OpRun
 from gyoza.server.storage.instants import to_us
 from gyoza.server.storage.lanes import AWAITING_KEY, lane_of
+from gyoza.server.storage.planning_schema import run_dependencies
 from gyoza.server.storage.schema import READY, op_runs
 from gyoza.server.storage.transaction import Transaction
 
@@ -38,6 +39,12 @@ _FIRST_IN_LINE: Final = (
     .order_by(op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id)
     .limit(1)
 )
+_COMES_AFTER: Final = (
+    select(run_dependencies.c.after_id)
+    .where(run_dependencies.c.run_id == bindparam("run"))
+    .order_by(run_dependencies.c.after_id)
+    .limit(bindparam("count"))
+)
 _LET_IN: Final = select(func.count()).where(
     text(READY), op_runs.c.concurrency_key == bindparam("key")
 )
@@ -60,6 +67,12 @@ def line_of(transaction: Transaction, key: str) -> KeyLine:
     first = transaction.connection.execute(_FIRST_IN_LINE, {"key": key}).scalar()
     let_in = transaction.connection.execute(_LET_IN, {"key": key}).scalar_one()
     return KeyLine(first, let_in)
+
+
+def comes_after(transaction: Transaction, run_id: str, limit: int) -> list[str]:
+    """Return the runs which a run comes after and that have not ended, up to a limit."""
+    given = {"run": run_id, "count": limit}
+    return list(transaction.connection.execute(_COMES_AFTER, given).scalars())
 
 
 def ahead_in_lane(transaction: Transaction, run: OpRun, limit: int) -> int:

@@ -282,6 +282,10 @@ class RunRepository:
         """The first due runs of one lane, oldest first."""
         return run_queue.lane(self._transaction, name, limit, now)
 
+    def comes_after(self, run_id: str, limit: int = 100) -> list[str]:
+        """The runs which a run comes after and that have not ended."""
+        return run_positions.comes_after(self._transaction, run_id, limit)
+
     def line_of_key(self, key: str) -> KeyLine:
         """Who waits for a concurrency key, and who has been let in and not placed yet."""
         return run_positions.line_of(self._transaction, key)
