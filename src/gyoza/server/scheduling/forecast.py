@@ -16,7 +16,7 @@ from gyoza.server.scheduling.planner import Placement, plan
 from gyoza.server.scheduling.snapshot import GpuSnapshot, Holding, Snapshot, WorkerSnapshot
 
 # A step looks at every run and worker; so much takes well under a second.
-_MOST_WORK: Final = 100_000
+_MOST_WORK: Final = 400_000
 
 
 class Forecast(NamedTuple):

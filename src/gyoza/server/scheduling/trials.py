@@ -39,7 +39,7 @@ ChangeName: TypeAlias = Literal[
 ]
 MOST_PRIORITY: Final = 100
 # A trial looks at every run and worker; all trials together take well under a second.
-_MOST_WORK: Final = 150_000
+_MOST_WORK: Final = 600_000
 _PER_KIND: Final = 3
 _NEW: Final = "new"
 _Starts: TypeAlias = Callable[[int], bool]
