@@ -130,3 +130,26 @@ def test_who_would_come_first_again_by_age_is_not_displaced_at_all() -> None:
 
     assert fleet.displaced == []
     assert fleet.started["urgent"] == NOON + 21 * SECOND
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3))
+def test_an_urgent_run_waits_for_its_victims_only_and_displaces_no_more_than_a_box_of_them(
+    seed: int, count: int
+) -> None:
+    draw = random.Random(seed)
+    names = [f"s{at:03}" for at in range(150)]
+    lasts = {name: draw.randint(20, 60) for name in names} | {f"u{at}": 5 for at in range(4)}
+    fleet = Fleet(boxes(count), preemptible=frozenset(names))
+    waiting = [PendingRun(name, 5, NOON, Shape(cpu=draw.randint(1, 2))) for name in names]
+    asked: dict[str, float] = {}
+    for second in range(80):
+        if second % 20 == 10:
+            urgent = PendingRun(f"u{second // 20}", 15, fleet.now, Shape(cpu=4))
+            asked[urgent.run_id] = (fleet.now - NOON).total_seconds()
+            waiting.append(urgent)
+        waiting = fleet.step(waiting, lasts)
+
+    waits = [(fleet.started[name] - NOON).total_seconds() - at_s for name, at_s in asked.items()]
+    assert max(waits) <= fleet.stop_s + 1
+    assert len(fleet.displaced) <= 4 * len(asked)
