@@ -18,6 +18,7 @@ SAY = (
     'printf \'{"run":"%s","attempt":%s}\' "$GYOZA_RUN_ID" "$GYOZA_ATTEMPT"'
     ' > "$GYOZA_DIR/out/output.json"'
 )
+ENDS_LIKE_KILLED = "killed"
 OPS = {
     "quick": f"echo begun; {SAY}",
     "short": f"echo begun; sleep 2; {SAY}",
@@ -25,9 +26,17 @@ OPS = {
     "long": f"echo begun; sleep 14; {SAY}",
     "failing": "echo begun; sleep 1; exit 3",
     "silent": "echo begun",
-    "killed": "exit 137",
+    ENDS_LIKE_KILLED: "exit 137",
 }
-WEIGHTS = {"quick": 5, "short": 6, "medium": 5, "long": 6, "failing": 2, "silent": 1, "killed": 1}
+WEIGHTS = {
+    "quick": 5,
+    "short": 6,
+    "medium": 5,
+    "long": 6,
+    "failing": 2,
+    "silent": 1,
+    ENDS_LIKE_KILLED: 1,
+}
 
 
 class Callers:

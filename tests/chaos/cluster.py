@@ -31,12 +31,13 @@ READY_S = 40.0
 NUMBERS = {
     "heartbeat_interval_s": 1.0,
     "silent_after_s": 3.0,
-    "lease_s": 12.0,
-    "acknowledge_within_s": 8.0,
+    "lease_s": 8.0,
+    "acknowledge_within_s": 6.0,
     "pulse_interval_s": 1.0,
     "amnesty_after_gap_s": 4.0,
-    "amnesty_s": 18.0,
-    "brake_s": 10.0,
+    # Longer than a lease, and so short that leases expire between two faults of the server.
+    "amnesty_s": 10.0,
+    "brake_s": 6.0,
     "machinery_attempts": 8,
     "machinery_backoff_s": 0.5,
     "max_backoff_s": 5.0,
