@@ -322,6 +322,38 @@ class OpArchived(ServerError):
         super().__init__(f"op {op_id!r} is archived; deploying a version of it brings it back")
 
 
+class QuotaNotFound(ServerError):
+    """The owner has no quota of its own."""
+
+    code = "QUOTA_NOT_FOUND"
+    title = "No such quota"
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(
+            f"owner {owner!r} has no quota of its own; `gyoza quota list` shows who has"
+        )
+
+
+class QuotaExceeded(ServerError):
+    """An owner has as many runs waiting as may be.
+
+    Args:
+        owner: Whose; None are the runs without an owner.
+        has: Runs that wait.
+        most: Runs that may.
+    """
+
+    code = "QUOTA_EXCEEDED"
+    title = "The owner's quota is used up"
+
+    def __init__(self, owner: str | None, has: int, most: int) -> None:
+        whose = "runs without an owner" if owner is None else f"owner {owner}"
+        super().__init__(
+            f"{whose}: {has} waiting of at most {most}; wait until some have started, cancel some, "
+            "or have the quota raised (`gyoza quota set`)"
+        )
+
+
 class WorkerBusy(ServerError):
     """A live worker that holds runs is not removed."""
 

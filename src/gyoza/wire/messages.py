@@ -62,6 +62,31 @@ class RollBack(Request):
     version: str | None = None
 
 
+class PatchLimits(Request):
+    """Change what holds an op's runs back; what is left out stays.
+
+    Attributes:
+        paused: Whether nothing of it is started.
+        max_parallel: How many of its runs may be at work at once, from 0; null takes the limit off.
+    """
+
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    max_parallel: int | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class PutQuota(Request):
+    """Give an owner a quota of its own; null is the server's default for all owners.
+
+    Attributes:
+        max_queued: Runs that may wait.
+        max_active: Attempts that may be at work at once.
+    """
+
+    owner: str
+    max_queued: int | None = None
+    max_active: int | None = None
+
+
 class SubmitRun(Request):
     """Ask for one run: of a definition (`op_definition`) or of an image, never both.
 

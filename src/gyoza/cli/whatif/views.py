@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from gyoza.cli.output import Output, duration
 from gyoza.cli.whatif.drawing import sparkline
+from gyoza.server.scheduling.selectors import selector
 from gyoza.server.whatif.figures import RESOURCES, Figures, Waits
 from gyoza.server.whatif.load import Load
 from gyoza.server.whatif.outcome import Outcome
@@ -137,7 +138,7 @@ def _never(load: Load, results: Sequence[Result]) -> list[str]:
         for shape, count in shapes.most_common(3):
             needs = [f"{shape.cpu} CPU", f"{shape.ram_mb} MB RAM"]
             needs += [f"{shape.vram_mb} MB VRAM"] if shape.vram_mb else []
-            needs += [f"{name}={value}" for name, value in shape.selectors]
+            needs += [selector(wanted).text(name) for name, wanted in shape.selectors]
             where = f"no worker of {result.outcome.fleet.name} could ever take"
             lines.append(f"{where} {count:,} runs that need {', '.join(needs)}")
     return lines

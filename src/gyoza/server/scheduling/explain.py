@@ -12,6 +12,7 @@ from gyoza.server.scheduling.feasibility import could_ever
 from gyoza.server.scheduling.forecast import Forecast
 from gyoza.server.scheduling.planner import Plan, Refusals, Verdict
 from gyoza.server.scheduling.position import Position
+from gyoza.server.scheduling.selectors import selector
 from gyoza.server.scheduling.snapshot import Holding, PendingRun, Shape, WorkerSnapshot
 from gyoza.server.scheduling.trials import Changes
 
@@ -33,7 +34,7 @@ def needs_text(shape: Shape) -> str:
     parts = [f"{shape.cpu} CPU", f"{shape.ram_mb} MB RAM"]
     if shape.vram_mb:
         parts.append(f"{shape.vram_mb} MB VRAM on one GPU")
-    parts += [f"tag {name}={value}" for name, value in shape.selectors]
+    parts += [selector(wanted).text(name) for name, wanted in shape.selectors]
     return ", ".join(parts)
 
 
@@ -73,8 +74,11 @@ def _lacks(shape: Shape, workers: Sequence[WorkerSnapshot]) -> str:
         )
         if needed > most
     ]
-    tags = [tag for tag in shape.selectors if not any(tag in w.tags.items() for w in workers)]
-    found += [f"needs tag {name}={value}, which none has" for name, value in tags]
+    found += [
+        f"needs {selector(wanted).text(name)}, which none has"
+        for name, wanted in shape.selectors
+        if not any(selector(wanted).matches(worker.tags.get(name)) for worker in workers)
+    ]
     return "; ".join(found) or f"none has all of {needs_text(shape)}"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from gyoza.server.scheduling.rooms import Room
+from gyoza.server.scheduling.selectors import all_match, selector
 from gyoza.server.scheduling.snapshot import GpuSnapshot, Shape, WorkerSnapshot
 
 
@@ -41,14 +42,14 @@ def ready(_: Shape, room: Room) -> Reason | None:
 
 
 def tags(shape: Shape, room: Room) -> Reason | None:
-    """Every selector has to be a tag of the worker."""
+    """Every selector has to match a tag of the worker."""
     if not shape.selectors:
         return None
-    for name, wanted in shape.selectors:
-        found = room.worker.tags.get(name)
-        if found != wanted:
+    for name, expression in shape.selectors:
+        found, wanted = room.worker.tags.get(name), selector(expression)
+        if not wanted.matches(found):
             has = "has no such tag" if found is None else f"has {name}={found}"
-            return Reason("tags", f"needs tag {name}={wanted}, {has}", ever=False)
+            return Reason("tags", f"needs {wanted.text(name)}, {has}", ever=False)
     return None
 
 
@@ -133,7 +134,7 @@ def has_room(shape: Shape, room: Room) -> bool:
 
 def has_tags(shape: Shape, worker: WorkerSnapshot) -> bool:
     """Whether the worker is one of those that the shape's selectors ask for."""
-    return all(worker.tags.get(name) == wanted for name, wanted in shape.selectors)
+    return all_match(shape.selectors, worker.tags)
 
 
 def how_many_fit(shape: Shape, rooms: Iterable[Room]) -> int:

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from gyoza.server.scheduling.feasibility import could_ever
 from gyoza.server.scheduling.forecast import without
 from gyoza.server.scheduling.planner import Placement, plan
+from gyoza.server.scheduling.selectors import all_match, tags_for
 from gyoza.server.scheduling.snapshot import (
     GpuSnapshot,
     Limits,
@@ -208,17 +209,18 @@ class _Trials:
 
     def of_tags(self) -> Iterator[Change]:
         """A worker given the tags that the run asks for."""
-        wanted = dict(self._run.shape.selectors)
+        selectors = self._run.shape.selectors
         others = [
             each
             for each in self._snapshot.workers
-            if each.state == "READY" and not each.tags.items() >= wanted.items()
+            if each.state == "READY" and not all_match(selectors, each.tags)
         ]
         for worker in sorted(others, key=lambda each: each.name)[:_PER_KIND]:
-            place = self._place(self._with_worker(replace(worker, tags={**worker.tags, **wanted})))
+            unmet = (each for each in selectors if not all_match((each,), worker.tags))
+            missing = tags_for(tuple(unmet))
+            place = self._place(self._with_worker(replace(worker, tags={**worker.tags, **missing})))
             if place is None:
                 continue
-            missing = {k: v for k, v in wanted.items() if worker.tags.get(k) != v}
             words = ", ".join(f"{key}={value}" for key, value in missing.items())
             text = f"give worker {worker.name} the tag {words}"
             yield self._change("worker_tag", text, place, None)
@@ -230,7 +232,7 @@ class _Trials:
             extended = replace(self._snapshot, workers=(*self._snapshot.workers, worker))
             place = self._place(extended)
             if place is not None:
-                options = "".join(f" --tag {k}={v}" for k, v in self._run.shape.selectors)
+                options = "".join(f" --tag {k}={v}" for k, v in worker.tags.items())
                 text = f"start a worker that offers at least {_offers(worker)}"
                 command = f"gyoza worker start{options}"
                 yield Change("new_worker", text, "", command)
@@ -322,7 +324,7 @@ def _worker_for(shape: Shape, times: int) -> WorkerSnapshot:
         cpu=shape.cpu * times,
         ram_mb=shape.ram_mb * times,
         gpus=gpus,
-        tags=dict(shape.selectors),
+        tags=tags_for(shape.selectors),
     )
 
 

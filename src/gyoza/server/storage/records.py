@@ -147,6 +147,20 @@ class OpLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What an owner may have at most; None is what the server's settings say.
+
+    Attributes:
+        max_queued: Runs that wait, delayed ones among them.
+        max_active: Attempts at work.
+    """
+
+    owner: str
+    max_queued: int | None = None
+    max_active: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredEvent:
     """An event with its place in the run's timeline: 1, 2, 3 ... without gaps."""
 

@@ -50,6 +50,8 @@ _COUNTER: Final = BigInteger().with_variant(Integer(), "sqlite")
 ACTIVE: Final = "state IN ('PENDING', 'ASSIGNED', 'RUNNING')"
 # Said without `state`, or SQLite takes the index on it, which has the wrong order.
 READY: Final = "queued_us IS NOT NULL AND held_until_us IS NULL AND awaits IS NULL"
+AWAITING_KEY: Final = "awaits = 'AWAITING_KEY'"
+QUEUED: Final = "queued_us IS NOT NULL"
 DELAYED: Final = "held_until_us IS NOT NULL"
 ENDED: Final = "ended_us IS NOT NULL"
 HELD: Final = "lease_expires_us IS NOT NULL"
@@ -164,13 +166,21 @@ Index(
     op_runs.c.id,
     **_only_where(READY),
 )
+# Who waits for a key, in the order of their turns; and who has it in sight.
 Index(
-    "ix_op_runs_key",
+    "ix_op_runs_awaiting_key",
     op_runs.c.concurrency_key,
-    op_runs.c.lane,
+    op_runs.c.priority.desc(),
     op_runs.c.created_us,
-    **_only_where("queued_us IS NOT NULL AND concurrency_key IS NOT NULL"),
+    op_runs.c.id,
+    **_only_where(AWAITING_KEY),
 )
+Index(
+    "ix_op_runs_ready_key",
+    op_runs.c.concurrency_key,
+    **_only_where(f"{READY} AND concurrency_key IS NOT NULL"),
+)
+Index("ix_op_runs_queued_owner", op_runs.c.owner, **_only_where(QUEUED))
 Index("ix_op_runs_delayed", op_runs.c.held_until_us, **_only_where(DELAYED))
 Index(
     "ix_op_runs_queue_deadline",

@@ -134,7 +134,14 @@ class Store:
             return fn(self._unit_of_work(self._transaction(connection)))
 
     def _submit(self, fn: Callable[[UnitOfWork], T]) -> Future[T]:
-        return self._writer.submit(lambda transaction: fn(self._unit_of_work(transaction)))
+        return self._writer.submit(lambda transaction: self._carry_out(fn, transaction))
+
+    def _carry_out(self, fn: Callable[[UnitOfWork], T], transaction: Transaction) -> T:
+        unit_of_work = self._unit_of_work(transaction)
+        result = fn(unit_of_work)
+        # Here, because whatever ends, frees or adds a run may let another one in.
+        unit_of_work.concurrency.settle()
+        return result
 
     def _unit_of_work(self, transaction: Transaction) -> UnitOfWork:
         return UnitOfWork(transaction, lambda: self.cluster)

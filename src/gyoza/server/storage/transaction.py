@@ -27,6 +27,8 @@ class Transaction:
         self.now_us = now_us
         self.destinations = tuple(destinations)
         self.topics: dict[str, None] = {}  # a set that keeps its order
+        # Concurrency keys of which a place may have become free, or a run may have come to wait.
+        self.touched_keys: dict[str, None] = {}
 
     def now(self) -> datetime:
         """The transaction's time."""
@@ -35,3 +37,8 @@ class Transaction:
     def wake(self, topic: str) -> None:
         """Announce the topic once the transaction has committed."""
         self.topics[topic] = None
+
+    def touch_key(self, key: str | None) -> None:
+        """Have it looked, before the commit, who may go on of a concurrency key; None is none."""
+        if key is not None:
+            self.touched_keys[key] = None

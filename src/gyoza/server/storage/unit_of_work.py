@@ -8,12 +8,14 @@ from datetime import datetime
 from gyoza.server.storage.records import Cluster
 from gyoza.server.storage.repositories.artifacts import ArtifactRepository
 from gyoza.server.storage.repositories.assignments import AssignmentRepository
+from gyoza.server.storage.repositories.concurrency import ConcurrencyRepository
 from gyoza.server.storage.repositories.definitions import DefinitionRepository
 from gyoza.server.storage.repositories.gpus import GpuRepository
 from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.repositories.outbox import OutboxRepository
 from gyoza.server.storage.repositories.pulse import PulseRepository
+from gyoza.server.storage.repositories.quotas import QuotaRepository
 from gyoza.server.storage.repositories.run_times import RunTimesRepository
 from gyoza.server.storage.repositories.runs import RunRepository
 from gyoza.server.storage.repositories.workers import WorkerRepository
@@ -38,6 +40,8 @@ class UnitOfWork:
         outbox: Events on their way out.
         pulse: When the control plane last lived.
         run_times: How long completed runs took.
+        concurrency: Concurrency keys: who has them, who waits for them.
+        quotas: What owners may have.
         gpus: What is known against GPUs.
     """
 
@@ -54,6 +58,8 @@ class UnitOfWork:
         self.outbox = OutboxRepository(transaction)
         self.pulse = PulseRepository(transaction)
         self.run_times = RunTimesRepository(transaction)
+        self.concurrency = ConcurrencyRepository(transaction)
+        self.quotas = QuotaRepository(transaction)
         self.gpus = GpuRepository(transaction)
 
     def now(self) -> datetime:

@@ -15,6 +15,7 @@ from gyoza.models.timestamps import format_time
 from gyoza.server.storage.preemptions import MOST_PREEMPTIONS, PREEMPTED, preemptions
 from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.concurrency import stand_in_line
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.retry_policy import Failure, NoRetry, Retry, decide_retry
 
@@ -78,6 +79,7 @@ def fail_attempt(
     if isinstance(decision, Retry):
         run.retry(force=True, now=now, due_at=decision.due_at, constraints=decision.constraints)
         run.phase = BACKOFF if decision.due_at > now else None
+        stand_in_line(run, now)
     uow.runs.save(run)
 
 
@@ -147,6 +149,7 @@ def give_back(uow: UnitOfWork, run: OpRun, message: str) -> None:
     intent = uow.runs.cancel_intent(run.id)
     if intent is None:
         run.release(now=uow.now(), msg=message)
+        stand_in_line(run, uow.now())
         uow.runs.save(run)
     else:
         end_as_asked(uow, run, intent)

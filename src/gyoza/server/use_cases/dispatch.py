@@ -17,11 +17,12 @@ from gyoza.server.scheduling.planner import Placement
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.settings import Settings
 from gyoza.server.storage import records
-from gyoza.server.storage.lanes import Barred
+from gyoza.server.storage.lanes import Barred, awaits_of
 from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.concurrency import key_of, stand_in_line
 from gyoza.server.use_cases.durations import most_seconds, usual_seconds
-from gyoza.server.use_cases.limits import barred, read_limits
+from gyoza.server.use_cases.limits import Guards, barred, read_limits, with_owners
 from gyoza.server.use_cases.worker_states import worker_snapshot
 
 _Reserved: TypeAlias = Mapping[str, Sequence[Reservation]]
@@ -43,9 +44,10 @@ def read_snapshot(
     """
     now = uow.now()
     reserved = uow.assignments.reserved_by_worker()
-    limits = read_limits(uow)
+    limits = read_limits(uow, settings, reserved)
     passed_by = barred(limits, reserved) if barring else Barred()
     heads = uow.runs.lane_heads(settings.plan_lanes, now, passed_by)
+    limits = with_owners(limits, (head.owner for head in heads), settings)
     times = uow.run_times.find_many(_sources(heads, reserved))
     workers = tuple(
         worker_snapshot(worker, reserved.get(worker.id, ()), now, settings, times)
@@ -78,13 +80,15 @@ def apply_placements(
     Args:
         uow: The unit of work.
         placements: Of one plan, in its order.
-        settings: The lease.
+        settings: The lease, and limits of owners.
 
     Returns:
         The ids of the runs that were assigned.
     """
     rooms: dict[str, Room | None] = {}
     runs = {run.id: run for run in uow.runs.get_many(each.run.run_id for each in placements)}
+    guards = Guards(uow, settings)
+    aside: list[OpRun] = []
     assigned: list[tuple[OpRun, Reservation]] = []
     for each in placements:
         if each.worker_id not in rooms:
@@ -92,8 +96,13 @@ def apply_placements(
         room, run = rooms[each.worker_id], runs.get(each.run.run_id)
         if room is None or run is None or not _still_waits(run, uow.now()):
             continue
-        if fits(each.run.shape, room):
+        if guards.key_is_full(run):
+            # Beside the queue, where it hides nobody who could be placed.
+            stand_in_line(run, uow.now())
+            aside.append(run)
+        elif fits(each.run.shape, room) and guards.admit(run):
             assigned.append((run, _assign(run, each.run.shape, room, uow.now())))
+    uow.runs.save_many(aside)
     _record(uow, assigned, uow.now() + timedelta(seconds=settings.lease_s))
     return [run.id for run, _ in assigned]
 
@@ -108,7 +117,8 @@ def _room(uow: UnitOfWork, worker_id: str, settings: Settings) -> Room | None:
 
 
 def _still_waits(run: OpRun, now: datetime) -> bool:
-    return run.state is OpRunState.PENDING and (run.due_at is None or run.due_at <= now)
+    due = run.due_at is None or run.due_at <= now
+    return run.state is OpRunState.PENDING and due and awaits_of(run) is None
 
 
 def _assign(run: OpRun, shape: Shape, room: Room, now: datetime) -> Reservation:
@@ -124,7 +134,7 @@ def _assign(run: OpRun, shape: Shape, room: Room, now: datetime) -> Reservation:
         ram_mb=shape.ram_mb,
         vram_mb=shape.vram_mb,
         gpu_uuid=gpu.uuid if gpu else None,
-        concurrency_key=(run.execution.concurrency or {}).get("key"),
+        concurrency_key=key_of(run),
     )
 
 

@@ -158,9 +158,8 @@ def _free_what_is_gone(
 def free_room(uow: UnitOfWork, reserved: Sequence[Reservation]) -> None:
     """Give back what containers took that are gone, whether or not their runs are known here."""
     if reserved:
-        taken = [(each.run_id, each.fence) for each in reserved]
-        uow.assignments.free_many(taken)
-        uow.assignments.free_unknown(taken)
+        uow.assignments.free_all(reserved)
+        uow.assignments.free_unknown([(each.run_id, each.fence) for each in reserved])
 
 
 def _room_of(container: ContainerReport, worker_id: str) -> Reservation:

@@ -23,6 +23,8 @@ from gyoza.models import (
     OutputSpecs,
 )
 from gyoza.models.fields import InvalidFields
+from gyoza.server.scheduling.selectors import BadSelector, parse
+from gyoza.server.use_cases.concurrency import concurrency_faults, placeholder_faults
 from gyoza.server.use_cases.json_schemas import schema_faults, value_faults
 from gyoza.wire.messages import Fault, JsonObject, PutDefinition
 from gyoza.wire.strict_json import pointer_of
@@ -59,6 +61,7 @@ def definition_from(
     faults += _spec_faults(definition)
     faults += constraint_faults(definition.constraints)
     faults += execution_faults(definition.execution)
+    faults += placeholder_faults(definition.execution, definition.input_specs)
     return (None, faults) if faults else (definition, [])
 
 
@@ -95,16 +98,21 @@ def constraint_faults(constraints: Constraints) -> list[Fault]:
 
 
 def execution_faults(execution: Execution) -> list[Fault]:
-    """Return what of the execution settings this version does not carry out yet.
+    """Return what is wrong with the execution settings, or not carried out yet by this version.
 
     Taking a limit and not keeping it would be worse than refusing it.
     """
-    message = "is not available in this version; leave it out"
-    return [
-        Fault(pointer=f"/execution/{name}", message=message)
-        for name in ("concurrency", "warm")
-        if getattr(execution, name) is not None
-    ]
+    faults = concurrency_faults(execution.concurrency)
+    if execution.warm is not None:
+        message = "is not available in this version; leave it out"
+        faults.append(Fault(pointer="/execution/warm", message=message))
+    for name, expression in execution.selectors.items():
+        try:
+            parse(expression)
+        except BadSelector as error:
+            at = "/execution/selectors" + pointer_of(name)
+            faults.append(Fault(pointer=at, message=str(error)))
+    return faults
 
 
 def input_faults(definition: OpDefinition, inputs: Mapping[str, Any]) -> list[Fault]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from gyoza.models import EventType, OpRun, OpRunState
@@ -26,9 +27,11 @@ from gyoza.server.errors import (
 from gyoza.server.storage.records import RunFilter, StoredEvent, StoredLog
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import CANCELLED, stop_run
+from gyoza.server.use_cases.concurrency import let_in, stand_in_line
 from gyoza.server.use_cases.explanation import explanation_of
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
+from gyoza.server.use_cases.quotas import QueueQuotas
 from gyoza.server.use_cases.references import (
     checked_references,
     named_in,
@@ -100,12 +103,16 @@ def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
         OpNotFound: No op has the id in `op_definition`.
         VersionNotFound: The op has no such version.
         OpArchived: The op takes no new runs.
+        QuotaExceeded: The owner has as many runs waiting as may be.
     """
     now = uow.now()
     catalogue = Catalogue(uow)
     run = run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
     files = checked_references(uow, run.inputs, "/inputs")
+    QueueQuotas(uow, outside.settings).take(run.owner)
+    stand_in_line(run, now)
     uow.runs.add([run])
+    let_in(uow, [run])
     uow.artifacts.refer((run.id, sha256) for sha256 in files)
     return run
 
@@ -131,8 +138,11 @@ def submit_batch(
     catalogue = Catalogue(uow)
     made = [_run_or_error(document, catalogue, uow, outside) for document in documents]
     made, files = _with_files_checked(uow, made)
+    made = QueueQuotas(uow, outside.settings).sifted(made)
+    _stand_in_line(made, now)
     uow.runs.add([each for each in made if isinstance(each, OpRun)], batch_id=batch_id)
-    uow.artifacts.refer(files)
+    taken = {each.id for each in made if isinstance(each, OpRun)}
+    uow.artifacts.refer(each for each in files if each[0] in taken)
     outcomes = [each.id if isinstance(each, OpRun) else each for each in made]
     return SubmittedBatch(batch_id, outcomes)
 
@@ -247,7 +257,9 @@ def retry_run(uow: UnitOfWork, run_id: str) -> OpRun:
     if not run.is_terminal:
         raise RunNotEnded(run.id, run.state.value)
     run.retry(force=True, now=uow.now())
+    stand_in_line(run, uow.now())
     uow.runs.save(run)
+    let_in(uow, [run])
     return run
 
 
@@ -379,6 +391,12 @@ def _with_files_checked(
         for each in found
     ]
     return checked, files
+
+
+def _stand_in_line(made: Sequence[OpRun | ServerError], now: datetime) -> None:
+    for each in made:
+        if isinstance(each, OpRun):
+            stand_in_line(each, now)
 
 
 def _change_priority(run: OpRun, priority: int) -> None:

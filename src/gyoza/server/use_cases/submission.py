@@ -25,6 +25,7 @@ from gyoza.server.errors import InvalidInput, OpArchived, OpNotFound, VersionNot
 from gyoza.server.settings import Settings
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases import op_rules
+from gyoza.server.use_cases.concurrency import with_key
 from gyoza.wire.messages import MAX_PRIORITY, Fault, JsonObject, SubmitRun
 
 MAX_OWNER_CHARS: Final = 128
@@ -105,6 +106,9 @@ def run_from(
     if faults:
         raise InvalidInput(faults)
     inputs = definition.prepare_inputs(command.inputs) if definition else command.inputs
+    execution, faults = with_key(policies.execution, inputs)
+    if faults:
+        raise InvalidInput(faults)
     return OpRun.create(
         definition.image if definition else command.image or "",
         command.priority,
@@ -120,7 +124,7 @@ def run_from(
         owner=command.owner,
         tags=command.tags,
         due_at=due_at,
-        execution=policies.execution,
+        execution=execution,
     )
 
 

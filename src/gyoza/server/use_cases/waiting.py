@@ -65,7 +65,7 @@ class Waiting:
     @cached_property
     def holds(self) -> Holds:
         """What holds runs back now."""
-        limits = read_limits(self._uow)
+        limits = read_limits(self._uow, self._outside.settings, self._reserved)
         snapshot = Snapshot(self._uow.now(), (), self._workers, limits=limits)
         return Holds(snapshot, holders(self._reserved))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from gyoza.server.scheduling.selectors import all_match
 from gyoza.server.scheduling.snapshot import Holding, Shape, WorkerSnapshot
 from gyoza.server.storage.records import RunTimes
 from gyoza.server.use_cases.durations import expected_end
@@ -63,8 +64,7 @@ class Host:
 
     def times(self, shape: Shape) -> int:
         """How many runs of a shape find room at once; never too few."""
-        tags = self.worker.tags
-        if any(tags.get(name) != wanted for name, wanted in shape.selectors):
+        if not all_match(shape.selectors, self.worker.tags):
             return 0
         times = [_WITHOUT_NEED]
         if shape.cpu:

@@ -20,7 +20,13 @@ from gyoza.models.lifecycle import is_terminal
 from gyoza.server.errors import SchemaTooNew
 from gyoza.server.storage import planning_schema, schema
 from gyoza.server.storage.migrate import current_revision, head_revision, migrate
-from gyoza.server.storage.repositories import assignments, run_positions, run_queue
+from gyoza.server.storage.repositories import (
+    assignments,
+    concurrency,
+    quotas,
+    run_positions,
+    run_queue,
+)
 
 
 @pytest.fixture
@@ -114,6 +120,9 @@ def test_every_table_and_index_can_be_made_on_postgresql() -> None:
         (run_positions.BEFORE_IN_LANE, "ix_op_runs_ready"),
         (run_queue.RIPEN, "ix_op_runs_delayed"),
         (run_queue.NEXT_DUE, "ix_op_runs_delayed"),
+        (concurrency.NEXT_OF_KEY, "ix_op_runs_awaiting_key"),
+        (concurrency.READY_OF_KEY, "ix_op_runs_ready_key"),
+        (concurrency.HELD_OF_KEY, "ix_reservations_key"),
         (run_queue.TOTAL_OVERDUE, "ix_op_runs_total_deadline"),
         (run_queue.QUEUE_OVERDUE, "ix_op_runs_queue_deadline"),
         (run_queue.OLDEST_ENDED, "ix_op_runs_ended"),
@@ -170,3 +179,14 @@ def test_the_walk_over_the_lanes_looks_into_its_index_once_per_lane(migrated: Co
     assert [line.split()[0] for line in about_runs] == ["SEARCH", "SEARCH"]
     assert all("ix_op_runs_ready" in line for line in about_runs)
     assert not any("TEMP B-TREE" in row.detail for row in rows)
+
+
+def test_what_an_owner_has_waiting_is_counted_by_its_index(migrated: Connection) -> None:
+    compiled = quotas.QUEUED_OF.compile(dialect=migrated.dialect)
+    given = tuple(1 for _ in compiled.positiontup or ())
+
+    rows = migrated.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", given)
+
+    about_runs = [row.detail for row in rows if "op_runs" in row.detail]
+    assert ["ix_op_runs_queued_owner" in line for line in about_runs] == [True]
+    assert about_runs[0].startswith("SEARCH")

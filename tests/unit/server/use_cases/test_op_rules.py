@@ -86,9 +86,9 @@ def test_a_schema_is_checked_when_it_is_registered() -> None:
 
 
 def test_what_is_not_carried_out_yet_is_refused_and_not_ignored() -> None:
-    found = faults_of(execution={"warm": {}, "concurrency": {"key": "a", "limit": 1}})
+    found = faults_of(execution={"warm": {}})
 
-    assert found == ["/execution/concurrency", "/execution/warm"]
+    assert found == ["/execution/warm"]
 
 
 def test_less_than_the_engine_can_give_is_refused() -> None:

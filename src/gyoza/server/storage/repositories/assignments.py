@@ -157,6 +157,12 @@ UNFREED: Final = (
     .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
     .where(text("freed_us IS NULL"))
 )
+AT_WORK: Final = (
+    select(op_runs.c.op_definition, op_runs.c.owner, func.count())
+    .join_from(reservations, op_runs, op_runs.c.id == reservations.c.run_id)
+    .where(text("freed_us IS NULL"))
+    .group_by(op_runs.c.op_definition, op_runs.c.owner)
+)
 # Of runs that nobody here knows, of nobody, and of no present attempt; in the same order.
 IN_LIMBO: Final = select(
     limbo.c.run_id,
@@ -216,7 +222,11 @@ class AssignmentRepository:
         _RESERVE.execute(self._connection, rows)
 
     def free(self, run_id: str, fence: int) -> None:
-        """Give back what the assignment took and wake `dispatch`; repeating changes nothing."""
+        """Give back what the assignment took and wake `dispatch`; repeating changes nothing.
+
+        Who waits for its concurrency key is let in where the run is saved in the same transaction;
+        where it is not, `free_all` sees to it.
+        """
         self.free_many([(run_id, fence)])
 
     def free_many(self, assignments: Sequence[tuple[str, int]]) -> None:
@@ -227,6 +237,16 @@ class AssignmentRepository:
             [{"run": run_id, "of_fence": fence, "now": now_us} for run_id, fence in assignments],
         )
         self._transaction.wake("dispatch")
+
+    def free_all(self, reserved: Sequence[Reservation]) -> None:
+        """`free_many` for reservations as they were read, whose keys others may wait for."""
+        self.free_many([(each.run_id, each.fence) for each in reserved])
+        for each in reserved:
+            self._transaction.touch_key(each.concurrency_key)
+
+    def at_work(self) -> list[tuple[str | None, str | None, int]]:
+        """How many unfreed reservations there are by op and owner: (op, owner, count)."""
+        return [(op, owner, count) for op, owner, count in self._connection.execute(AT_WORK)]
 
     def free_unknown(self, assignments: Sequence[tuple[str, int]]) -> None:
         """Let go of what containers in limbo took, by run id and fence, and wake `dispatch`."""

@@ -107,6 +107,11 @@ class DefinitionRepository:
         """What holds runs back, by op id; ops without any limit are absent."""
         return {row[0]: OpLimits(bool(row[1]), row[2]) for row in self._connection.execute(_LIMITS)}
 
+    def set_limits(self, op_id: str, limits: OpLimits) -> None:
+        """Set what holds an op's runs back, whatever its version."""
+        values = {"paused": limits.paused, "max_parallel": limits.max_parallel}
+        self._connection.execute(update(ops).where(ops.c.id == op_id).values(values))
+
     def list_current(
         self, *, include_archived: bool = False, after_id: str | None = None, limit: int = 100
     ) -> list[OpDefinition]:

@@ -88,6 +88,7 @@ class Change:
         last_event = loaded.last_event + len(collected)
         stored = loaded.attempts
         self.run_id = run.id
+        self.key = run_rows.key_of(run)
         self.row: Row = {
             **run_rows.moving_row(run, schedule),
             "last_event": last_event,
@@ -130,6 +131,8 @@ def write_changes(transaction: Transaction, changes: Sequence[Change]) -> None:
     _SAVE_ATTEMPTS.execute(connection, [row for each in changes for row in each.changed_attempts])
     ADD_ATTEMPTS.execute(connection, [row for each in changes for row in each.new_attempts])
     record_events(transaction, [event for each in changes for event in each.events])
+    for each in changes:
+        transaction.touch_key(each.key)
     if any(each.frees_a_place for each in changes):
         transaction.wake("dispatch")
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
-from gyoza.server.storage.lanes import Barred
+from gyoza.server.storage.lanes import AWAITING_KEY, Barred
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.repositories.run_rows import from_text
-from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs
+from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs, reservations
 from gyoza.server.storage.transaction import Transaction
 
 # The conditions are the indexes' own words: in others the planner would not know them again.
@@ -60,6 +60,18 @@ RIPEN: Final = (
     .where(text(DELAYED), op_runs.c.held_until_us <= bindparam("now"))
     .values(held_until_us=None)
 )
+# Those with a key first come to wait for it: not all of them may be let in.
+_RIPE: Final = (text(DELAYED), op_runs.c.held_until_us <= bindparam("now"))
+RIPE_KEYS: Final = (
+    select(op_runs.c.concurrency_key)
+    .where(*_RIPE, op_runs.c.concurrency_key.is_not(None), op_runs.c.awaits.is_(None))
+    .distinct()
+)
+_AWAIT_KEY: Final = (
+    update(op_runs)
+    .where(*_RIPE, op_runs.c.concurrency_key.is_not(None), op_runs.c.awaits.is_(None))
+    .values(awaits=AWAITING_KEY, phase=AWAITING_KEY)
+)
 NEXT_DUE: Final = select(func.min(op_runs.c.held_until_us)).where(text(DELAYED))
 TOTAL_OVERDUE: Final = (
     select(op_runs.c.id)
@@ -85,6 +97,12 @@ OLDEST_ENDED: Final = (
     .limit(bindparam("count"))
 )
 _PRUNE: Final = delete(op_runs).where(op_runs.c.id.in_(OLDEST_ENDED))
+# A lost attempt may have kept a place for as long as its run was kept.
+_PRUNED_KEYS: Final = (
+    select(reservations.c.concurrency_key)
+    .where(reservations.c.run_id.in_(OLDEST_ENDED), text("freed_us IS NULL"))
+    .distinct()
+)
 
 
 def lane_heads(
@@ -113,8 +131,14 @@ def lane(transaction: Transaction, name: str, limit: int, now: datetime) -> list
 
 
 def ripen(transaction: Transaction, now: datetime) -> int:
-    """Let delayed runs whose time has come into the queue proper."""
-    return transaction.connection.execute(RIPEN, {"now": to_us(now)}).rowcount
+    """Let delayed runs whose time has come into the queue proper, or to their keys."""
+    given = {"now": to_us(now)}
+    keys = list(transaction.connection.execute(RIPE_KEYS, given).scalars())
+    if keys:
+        transaction.connection.execute(_AWAIT_KEY, given)
+    for key in keys:
+        transaction.touch_key(key)
+    return transaction.connection.execute(RIPEN, given).rowcount
 
 
 def next_due(transaction: Transaction) -> datetime | None:
@@ -136,6 +160,8 @@ def overdue(transaction: Transaction, now: datetime, limit: int) -> list[Overdue
 def prune_ended(transaction: Transaction, before: datetime, limit: int) -> int:
     """Delete runs that ended before the moment, with all that hangs on them, oldest first."""
     given = {"before": to_us(before), "count": limit}
+    for key in list(transaction.connection.execute(_PRUNED_KEYS, given).scalars()):
+        transaction.touch_key(key)
     return transaction.connection.execute(_PRUNE, given).rowcount
 
 

@@ -58,12 +58,17 @@ def request_row(run: OpRun, batch_id: str | None) -> Row:
         "op_definition": run.op_definition,
         "op_version": run.op_version,
         "owner": run.owner,
-        "concurrency_key": (run.execution.concurrency or {}).get("key"),
+        "concurrency_key": key_of(run),
         "concurrency_limit": (run.execution.concurrency or {}).get("limit"),
         "tags": to_text(run.tags),
         "created_us": to_us(run.created_at),
         "batch_id": batch_id,
     }
+
+
+def key_of(run: OpRun) -> str | None:
+    """The run's concurrency key; None when it shares none."""
+    return (run.execution.concurrency or {}).get("key")
 
 
 def moving_row(run: OpRun, schedule: Schedule) -> Row:

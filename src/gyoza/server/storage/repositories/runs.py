@@ -117,7 +117,7 @@ class RunRepository:
     def add(self, runs: Sequence[OpRun], *, batch_id: str | None = None) -> None:
         """Store new runs with the events they collected, by one statement per table.
 
-        Wakes `dispatch`.
+        Wakes `dispatch`. Runs with a concurrency key come to wait for it; see `concurrency.settle`.
 
         Args:
             runs: Runs that are not stored; ids already taken are an integrity error.
@@ -137,6 +137,8 @@ class RunRepository:
             for run, events in zip(runs, collected, strict=True)
         ]
         _ADD.execute(self._connection, rows)
+        for row in rows:
+            self._transaction.touch_key(row["concurrency_key"])
         ADD_ATTEMPTS.execute(
             self._connection,
             [run_rows.attempt_row(run, attempt) for run in runs for attempt in run.attempts],
