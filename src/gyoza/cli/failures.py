@@ -68,6 +68,7 @@ _TABLE: Final[tuple[tuple[type[errors.GyozaError], ExitCode, str], ...]] = (
     (errors.NotFound, ExitCode.NOT_FOUND, ""),
     (errors.Conflict, ExitCode.CONFLICT, ""),
     (errors.InvalidInput, ExitCode.INVALID, ""),
+    (errors.QuotaExceeded, ExitCode.CONFLICT, "`gyoza quota list` shows what owners may have"),
     (errors.RateLimited, ExitCode.UNAVAILABLE, "try again a little later"),
     (errors.ServerUnavailable, ExitCode.UNAVAILABLE, "try again a little later"),
     (errors.BadRequest, ExitCode.INVALID, ""),

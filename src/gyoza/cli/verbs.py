@@ -66,6 +66,9 @@ VERBS: Final = (
     Verb(("op", "show"), OPERATE, "Show an op: its image, inputs, outputs and limits."),
     Verb(("op", "versions"), OPERATE, "List the versions of an op."),
     Verb(("op", "rollback"), OPERATE, "Make an earlier version of an op the current one."),
+    Verb(("op", "pause"), OPERATE, "Start no more runs of ops; what is at work goes on."),
+    Verb(("op", "resume"), OPERATE, "Start runs of paused ops again."),
+    Verb(("op", "limit"), OPERATE, "Set how many runs of an op may be at work at once."),
     Verb(("op", "schema"), OPERATE, "Print the JSON Schema of an op's inputs and outputs."),
     Verb(("worker", "list"), OPERATE, "List the workers and what they have free."),
     Verb(
@@ -77,12 +80,16 @@ VERBS: Final = (
     Verb(("worker", "drain"), OPERATE, "Give workers no new work; what they hold goes on."),
     Verb(("worker", "resume"), OPERATE, "Give drained workers work again, or a GPU in quarantine."),
     Verb(("worker", "remove"), OPERATE, "Forget workers that hold nothing, or that are lost."),
+    Verb(("quota", "list"), OPERATE, "List what owners may have, and have."),
+    Verb(("quota", "set"), OPERATE, "Limit what an owner may have waiting and at work."),
+    Verb(("quota", "remove"), OPERATE, "Leave owners to the server's defaults."),
     Verb(("server", "start"), OPERATE, "Run a server on this machine."),
 )
 
 NOUNS: Final = {
     "op": "What can be run.",
     "worker": "Where it runs.",
+    "quota": "What owners may have.",
     "server": "What queues, schedules and records.",
 }
 

@@ -18,6 +18,7 @@ from gyoza.client.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    QuotaExceeded,
     RateLimited,
     ResponseError,
     ServerFault,
@@ -41,6 +42,8 @@ _BY_STATUS: Final[dict[int, type[ResponseError]]] = {
     503: ServerUnavailable,
     504: ServerUnavailable,
 }
+# Of several that share a status.
+_BY_CODE: Final[dict[str, type[ResponseError]]] = {"QUOTA_EXCEEDED": QuotaExceeded}
 _SUCCESS: Final = 2  # the first digit of 2xx (RFC 9110 section 15)
 _FAULT: Final = 5
 _SHOWN_CHARS: Final = 200
@@ -65,7 +68,7 @@ def error_of(answer: Answer) -> ResponseError:
     )
     if problem is None:
         return kind(_foreign(answer), status=answer.status, request_id=_request_id(answer))
-    return kind(
+    return _BY_CODE.get(problem.code, kind)(
         problem.detail or problem.title,
         status=answer.status,
         code=problem.code,

@@ -26,9 +26,14 @@ from gyoza.wire.messages import (
     CancelRun,
     Event,
     JsonObject,
+    LimitsView,
     LogChunk,
+    PatchLimits,
     PatchRun,
     PutDefinition,
+    PutQuota,
+    QuotasView,
+    QuotaView,
     RollBack,
     SubmitRun,
     WorkerView,
@@ -116,6 +121,42 @@ def roll_back_definition(name: str, version: str | None, key: str) -> Call[OpDef
 def archive_definition(name: str) -> Call[None]:
     """Let an op take no new runs."""
     return Call(Request("DELETE", _path("definitions", name)), _nothing)
+
+
+def op_limits(name: str) -> Call[LimitsView]:
+    """Read an op's limits."""
+    return Call(Request("GET", _path("definitions", name, "limits")), _limits)
+
+
+def list_op_limits() -> Call[PageOf[LimitsView]]:
+    """Read the limits of the ops that have any."""
+    return Call(Request("GET", _path("limits")), _page_of(lambda item: convert(item, LimitsView)))
+
+
+def change_op_limits(name: str, change: PatchLimits) -> Call[LimitsView]:
+    """Pause, resume or limit an op."""
+    return Call(_json("PATCH", f"/definitions/{_quoted(name)}/limits", change), _limits)
+
+
+# --- quotas ----------------------------------------------------------------------------------
+
+
+def list_quotas() -> Call[QuotasView]:
+    """Read all quotas."""
+    return Call(
+        Request("GET", _path("quotas")), lambda answer: _answers.message(answer, QuotasView)
+    )
+
+
+def put_quota(owner: str, max_queued: int | None, max_active: int | None) -> Call[QuotaView]:
+    """Give an owner a quota of its own."""
+    body = PutQuota(owner=owner, max_queued=max_queued, max_active=max_active)
+    return Call(_json("PUT", "/quotas", body), lambda answer: _answers.message(answer, QuotaView))
+
+
+def remove_quota(owner: str) -> Call[None]:
+    """Leave an owner to the server's defaults."""
+    return Call(Request("DELETE", _path("quotas"), query=(("owner", owner),)), _nothing)
 
 
 # --- runs ------------------------------------------------------------------------------------
@@ -316,6 +357,10 @@ def _event_entry(answer: Answer) -> EventEntry:
     read = _answers.message(answer, Event)
     fields = {"t": read.t, "type": read.type, "msg": read.msg, "payload": read.payload}
     return EventEntry.from_dict(fields)
+
+
+def _limits(answer: Answer) -> LimitsView:
+    return _answers.message(answer, LimitsView)
 
 
 def _worker(answer: Answer) -> WorkerView:

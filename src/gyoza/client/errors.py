@@ -13,6 +13,7 @@
     |   |-- NotFound             404: no such thing
     |   |-- Conflict             409: its state does not take it
     |   |-- RateLimited          429: later
+    |   |-- QuotaExceeded        429: the owner's; some runs have to start or end first
     |   |-- ServerFault          5xx: a mistake of the server's
     |   `-- ServerUnavailable    502, 503, 504: not now
     |-- FetchFailed              an input file cannot be had from its URL
@@ -134,6 +135,10 @@ class RateLimited(ResponseError):
     """Too many requests; `retry_after_s` says when to come back."""
 
     is_retryable = True
+
+
+class QuotaExceeded(ResponseError):
+    """The owner has as many runs waiting as may be; some have to start or end first."""
 
 
 class ServerFault(ResponseError):

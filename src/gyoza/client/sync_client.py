@@ -36,7 +36,11 @@ from gyoza.wire.messages import (
     BatchAnswer,
     Event,
     JsonObject,
+    LimitsView,
     LogChunk,
+    PatchLimits,
+    QuotasView,
+    QuotaView,
     SubmitRun,
     WorkerView,
 )
@@ -172,6 +176,77 @@ class GyozaClient:
             NotFound: No such op.
         """
         return self._perform(_calls.archive_definition(name))
+
+    def op_limits(self, name: str) -> LimitsView:
+        """Return what holds an op's runs back, and how many are at work.
+
+        Raises:
+            NotFound: No such op.
+        """
+        return self._perform(_calls.op_limits(name))
+
+    def list_op_limits(self) -> list[LimitsView]:
+        """Return the limits of the ops that have any, by id."""
+        return self._perform(_calls.list_op_limits()).items
+
+    def pause_op(self, name: str) -> LimitsView:
+        """Start no more runs of an op; it takes them, and what is at work goes on.
+
+        Raises:
+            NotFound: No such op.
+        """
+        return self._perform(_calls.change_op_limits(name, PatchLimits(paused=True)))
+
+    def resume_op(self, name: str) -> LimitsView:
+        """Start runs of a paused op again.
+
+        Raises:
+            NotFound: No such op.
+        """
+        return self._perform(_calls.change_op_limits(name, PatchLimits(paused=False)))
+
+    def limit_op(self, name: str, max_parallel: int | None) -> LimitsView:
+        """Set how many runs of an op may be at work at once.
+
+        Args:
+            name: Op id.
+            max_parallel: 0 or more; None takes the limit off.
+
+        Raises:
+            NotFound: No such op.
+            InvalidInput: The limit makes no sense.
+        """
+        change = PatchLimits(max_parallel=max_parallel)
+        return self._perform(_calls.change_op_limits(name, change))
+
+    # --- quotas ------------------------------------------------------------------------------
+
+    def list_quotas(self) -> QuotasView:
+        """Return the quotas that owners have of their own, and those of all others."""
+        return self._perform(_calls.list_quotas())
+
+    def put_quota(
+        self, owner: str, *, max_queued: int | None = None, max_active: int | None = None
+    ) -> QuotaView:
+        """Give an owner a quota of its own instead of any that it had.
+
+        Args:
+            owner: Who submits.
+            max_queued: Runs that may wait; None is the server's default.
+            max_active: Attempts that may be at work at once; likewise.
+
+        Raises:
+            InvalidInput: A figure makes no sense, or none is given.
+        """
+        return self._perform(_calls.put_quota(owner, max_queued, max_active))
+
+    def remove_quota(self, owner: str) -> None:
+        """Leave an owner to the server's defaults.
+
+        Raises:
+            NotFound: It has no quota of its own.
+        """
+        return self._perform(_calls.remove_quota(owner))
 
     # --- submitting --------------------------------------------------------------------------
 

@@ -301,10 +301,12 @@ EXECUTION: Final = Section(
         "selectors": Field(
             text_mapping,
             {"type": "object", "additionalProperties": _TEXT},
-            "Worker tags that must match.",
+            "What worker tags must be: a100, !=eu, in a,b, not in a,b, >=16, * or !.",
         ),
         "concurrency": Field(
-            optional(mapping), _or_null({"type": "object"}), "A key and its limit."
+            optional(mapping),
+            _or_null({"type": "object"}),
+            "A key, such as camera-{camera_id}, and how many of its runs may work at once (limit).",
         ),
         "warm": Field(
             optional(mapping), _or_null({"type": "object"}), "How it stays up between runs."

@@ -87,6 +87,50 @@ class PutQuota(Request):
     max_active: int | None = None
 
 
+class LimitsView(Message):
+    """What holds an op's runs back.
+
+    Attributes:
+        paused: Whether nothing of it is started.
+        max_parallel: How many of its runs may be at work at once; null sets no limit.
+        at_work: Attempts at work, those of lost workers among them.
+    """
+
+    op: str
+    paused: bool
+    max_parallel: int | None
+    at_work: int
+
+
+class QuotaView(Message):
+    """What an owner may have, and has; null is no limit.
+
+    Attributes:
+        queued: Runs that wait, counted up to 10,000 or the quota.
+        active: Attempts at work.
+    """
+
+    owner: str
+    max_queued: int | None
+    max_active: int | None
+    queued: int
+    active: int
+
+
+class QuotaDefaults(Message):
+    """The quota of owners that have none of their own; null is no limit."""
+
+    max_queued: int | None
+    max_active: int | None
+
+
+class QuotasView(Message):
+    """The quotas of owners that have one, and of all others."""
+
+    items: list[QuotaView]
+    defaults: QuotaDefaults
+
+
 class SubmitRun(Request):
     """Ask for one run: of a definition (`op_definition`) or of an image, never both.
 

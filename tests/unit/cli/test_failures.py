@@ -23,6 +23,7 @@ TABLE: list[tuple[Exception, ExitCode]] = [
     (response(errors.NotAllowed), ExitCode.NOT_ALLOWED),
     (response(errors.NotFound), ExitCode.NOT_FOUND),
     (response(errors.Conflict), ExitCode.CONFLICT),
+    (response(errors.QuotaExceeded), ExitCode.CONFLICT),
     (response(errors.RateLimited), ExitCode.UNAVAILABLE),
     (response(errors.ServerUnavailable), ExitCode.UNAVAILABLE),
     (response(errors.ServerFault), ExitCode.UNEXPECTED),

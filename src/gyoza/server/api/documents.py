@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from gyoza.server.scheduling.trials import ChangeName
 from gyoza.server.use_cases.holds import HoldName
-from gyoza.wire.messages import ArtifactRef, Event, LogChunk, WorkerView
+from gyoza.wire.messages import ArtifactRef, Event, LimitsView, LogChunk, WorkerView
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -193,6 +193,10 @@ class LogPage(PageOf[LogChunk]):
 
 class ArtifactPage(PageOf[ArtifactRef]):
     """A page of artifacts."""
+
+
+class LimitsPage(PageOf[LimitsView]):
+    """The ops that are paused or limited."""
 
 
 class WorkerPage(PageOf[WorkerView]):

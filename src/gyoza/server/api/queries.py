@@ -61,6 +61,12 @@ class DefinitionsQuery(Paged):
     archived: Annotated[bool, Meta(description="Show archived ops too.")] = False
 
 
+class QuotaQuery(Query):
+    """Whose quota."""
+
+    owner: Annotated[str, Meta(description="Who submits.", min_length=1)]
+
+
 class RunsQuery(Paged):
     """Which runs to list."""
 

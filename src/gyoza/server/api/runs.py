@@ -65,7 +65,13 @@ async def once(
     "submitRun",
     {201: Answer("The new run.", RunDocument)},
     body=SubmitRun,
-    problems=("INVALID_INPUT", "OP_NOT_FOUND", "VERSION_NOT_FOUND", "OP_ARCHIVED"),
+    problems=(
+        "INVALID_INPUT",
+        "OP_NOT_FOUND",
+        "VERSION_NOT_FOUND",
+        "OP_ARCHIVED",
+        "QUOTA_EXCEEDED",
+    ),
     idempotent=True,
 )
 async def submit_run(call: Call) -> Response:

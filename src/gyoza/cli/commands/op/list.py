@@ -13,8 +13,9 @@ from gyoza.cli.loading import context_of
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.models import OpDefinition
+    from gyoza.wire.messages import LimitsView
 
-_COLUMNS = ("OP", "VERSION", "IMAGE", "INPUTS", "NEEDS", "AGE>")
+_COLUMNS = ("OP", "VERSION", "IMAGE", "INPUTS", "NEEDS", "AT WORK", "AGE>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,22 @@ def run(options: Options, context: Context) -> ExitCode:
     output = context.output
     with context.client() as client:
         ops = client.list_definitions(archived=options.archived)
+        is_table = not (output.as_json or output.quiet)
+        limits = {each.op: each for each in client.list_op_limits()} if is_table else {}
     if output.as_json:
         output.json({"items": [op.to_dict() for op in ops], "next_page_token": ""})
     elif output.quiet:
         for op in ops:
             output.data(op.id)
     else:
-        output.table(_COLUMNS, [_row(op, context) for op in ops])
+        output.table(_COLUMNS, [_row(op, limits.get(op.id), context) for op in ops])
         if not ops:
             output.hint("no ops yet; `gyoza deploy PATH` registers one")
     return ExitCode.OK
 
 
-def _row(op: OpDefinition, context: Context) -> tuple[str, ...]:
+def _row(op: OpDefinition, limits: LimitsView | None, context: Context) -> tuple[str, ...]:
+    from gyoza.cli.limit_views import limits_text
     from gyoza.cli.output import age
 
     needs = [f"{value} {name}" for name, value in op.constraints.to_dict().items() if value]
@@ -63,5 +67,6 @@ def _row(op: OpDefinition, context: Context) -> tuple[str, ...]:
         op.image,
         ", ".join(op.input_specs.specs),
         ", ".join(needs),
+        "" if limits is None else limits_text(limits),
         age(op.created_at, context.now()),
     )

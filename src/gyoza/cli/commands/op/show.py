@@ -14,6 +14,7 @@ from gyoza.cli.loading import context_of
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.models import InputSpec, OpDefinition, OutputSpec
+    from gyoza.wire.messages import LimitsView
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,26 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Show the op."""
+    import msgspec
+
     from gyoza.cli.op_lookup import find_op
 
     output = context.output
     with context.client() as client:
         op = find_op(client, options.op, options.version)
+        limits = client.op_limits(op.id)
     if output.as_json:
-        output.json(op.to_dict())
+        output.json({**op.to_dict(), "limits": msgspec.to_builtins(limits)})
     elif output.quiet:
         output.data(op.id)
     else:
-        _print(op, context)
+        _print(op, limits, context)
     return ExitCode.OK
 
 
-def _print(op: OpDefinition, context: Context) -> None:
+def _print(op: OpDefinition, limits: LimitsView, context: Context) -> None:
+    from gyoza.cli.limit_views import limits_text
+
     output = context.output
     needs = [f"{name} {value}" for name, value in op.constraints.to_dict().items() if value]
     output.pairs(
@@ -67,6 +73,7 @@ def _print(op: OpDefinition, context: Context) -> None:
             ("Attempts", str(op.retry_policy.max_attempts)),
             ("Retries", _json(_rules(op))),
             ("Topic", op.event_delivery.topic),
+            ("At work", limits_text(limits)),
             ("Execution", _json(op.execution.to_dict())),
             ("Registered", f"{op.created_at:%Y-%m-%d %H:%M:%S} UTC"),
         ]

@@ -1,0 +1,3 @@
+"""Verbs about what owners may have."""
+
+from __future__ import annotations
