@@ -161,8 +161,11 @@ def _at(root: Schema, reference: str) -> Schema | None:
     return cast("Schema", here) if isinstance(here, dict) and reference.startswith("#") else None
 
 
-def _merged(schema: Schema) -> Schema:
-    """Return a schema without `allOf` where its parts speak of different things."""
+def _merged(schema: Schema) -> Schema | None:
+    """Return a schema without `allOf` where its parts speak of different things.
+
+    None when they have no type in common: nothing is all of them.
+    """
     parts: list[Any] = schema.get("allOf", [])
     merged = {name: value for name, value in schema.items() if name != "allOf"}
     for part in parts:
@@ -171,7 +174,10 @@ def _merged(schema: Schema) -> Schema:
         more = dict(cast("Schema", part))
         kinds = _kinds(merged), _kinds(more)
         if kinds[0] and kinds[1]:
-            merged["type"] = more["type"] = sorted(_common(*kinds))
+            both = _common(*kinds)
+            if not both:
+                return None
+            merged["type"] = more["type"] = sorted(both)
         if any(merged.get(name, value) != value for name, value in more.items()):
             return schema
         merged |= more

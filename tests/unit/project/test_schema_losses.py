@@ -52,6 +52,7 @@ TABLE: Final = [
     ({"not": {"const": 1}}, {"not": {"const": 2}}, [((), "not", '{"const": 1}', '{"const": 2}')]),
     (NODE, NODE, []),
     ({"allOf": [{"type": "number"}, {"minimum": 2}]}, {"type": "number", "minimum": 1}, []),
+    ({}, {"allOf": [{"type": "integer"}, {"type": "array"}]}, [((), "schema", "", "nothing")]),
     ({"title": "a", "description": "b"}, {"title": "c"}, []),
     ({"type": "string"}, False, [((), "schema", "", "nothing")]),
 ]
