@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import httpx2
@@ -34,6 +35,13 @@ def adopt(store: ArtifactStore, folder: Path, content: bytes = CONTENT) -> str:
     store.adopt(file, sha256)
     file.unlink(missing_ok=True)
     return sha256
+
+
+def _of_one_beginning(count: int) -> list[bytes]:
+    """So many contents whose hashes begin with the same two digits."""
+    contents = (str(number).encode() for number in range(100_000))
+    alike = (each for each in contents if hashlib.sha256(each).hexdigest().startswith("00"))
+    return list(islice(alike, count))
 
 
 def test_what_was_adopted_comes_back(store: ArtifactStore, tmp_path: Path) -> None:
@@ -90,6 +98,22 @@ def test_every_file_is_listed_with_the_time_it_came(store: ArtifactStore, tmp_pa
 
     assert {each.sha256 for each in listed} == names
     assert all(each.stored_at.timestamp() >= began for each in listed)
+
+
+def test_a_file_that_is_removed_while_files_are_listed_ends_no_list(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    # Of one beginning, so that a folder is read at once and told file by file.
+    names = [adopt(store, tmp_path, content) for content in _of_one_beginning(4)]
+    listed = store.list()
+    told = next(listed).sha256
+    removed = [name for name in names if name != told][:2]
+    for name in removed:
+        store.delete(name)
+
+    rest = {each.sha256 for each in listed}
+
+    assert {*names} - {told, *removed} <= rest <= {*names} - {told}
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", NAME.upper(), NAME[:-1], f"{NAME}/x"])

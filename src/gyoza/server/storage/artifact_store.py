@@ -75,7 +75,7 @@ class ArtifactStore(Protocol):
         ...
 
     def list(self) -> Iterator[StoredFile]:
-        """Every stored file, in no order.
+        """Every stored file, in no order; one that is removed meanwhile may be named or not.
 
         Raises:
             StoreUnavailable: The store does not answer.
@@ -137,7 +137,10 @@ class FolderStore:
         with explained(self._folder):
             for path in self._folder.glob("??/*"):
                 if is_sha256(path.name) and path.name[:2] == path.parent.name:
-                    stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    try:
+                        stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    except FileNotFoundError:  # removed since its folder was read
+                        continue
                     yield StoredFile(path.name, stored_at)
 
     def _path(self, sha256: str) -> Path:
