@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from gyoza.cli.context import Context
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.failures import CliError, failure_of
@@ -38,3 +40,28 @@ def each_of(
             context.output.error(failure.text())
             code = code or failure.exit_code
     return done, code
+
+
+def show_each(
+    done: Sequence[T],
+    context: Context,
+    *,
+    name: Callable[[T], str],
+    told: Callable[[T], str],
+    document: Callable[[T], object] = msgspec.to_builtins,
+) -> None:
+    """Print what was done: as JSON, in quiet mode by name, else in a sentence each.
+
+    Args:
+        done: The things as they are now.
+        context: How to print.
+        name: What scripts call a thing.
+        told: What became of it.
+        document: The thing as JSON.
+    """
+    output = context.output
+    if output.as_json:
+        output.json({"items": [document(each) for each in done]})
+        return
+    for each in done:
+        output.data(name(each) if output.quiet else told(each))

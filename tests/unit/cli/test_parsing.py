@@ -24,6 +24,7 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("op limit a none", {"op": "a", "most": None}),
     ("quota list", {}),
     ("quota set ada --max-queued 5", {"owner": "ada", "max_queued": 5, "max_active": None}),
+    ("quota set ada --max-active 2", {"owner": "ada", "max_queued": None, "max_active": 2}),
     ("quota remove ada ben", {"owners": ("ada", "ben")}),
     ("worker drain wrk_1 box", {"workers": ("wrk_1", "box")}),
     ("worker resume wrk_1", {"workers": ("wrk_1",), "gpu": None}),

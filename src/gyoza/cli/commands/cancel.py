@@ -42,7 +42,7 @@ def command(
 def run(options: Options, context: Context) -> ExitCode:
     """Ask for each; what cannot be cancelled is told, and the others still are."""
     from gyoza.cli.documents import run_document, whole_id
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
 
@@ -51,11 +51,7 @@ def run(options: Options, context: Context) -> ExitCode:
             return client.cancel_run(run_id, reason=options.reason)
 
         cancelled, code = each_of(options.runs, cancel, context)
-    if context.output.as_json:
-        context.output.json({"items": [run_document(each) for each in cancelled]})
-        return code
-    for each in cancelled:
-        context.output.data(each.id if context.output.quiet else _told(each))
+    show_each(cancelled, context, name=lambda each: each.id, told=_told, document=run_document)
     return code
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from shlex import quote
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from gyoza.server.scheduling.feasibility import could_ever
@@ -143,13 +144,15 @@ class _Trials:
             most = limits.op_most[run.op] + 1
             changed = replace(limits, op_most={**limits.op_most, run.op: most})
             text = f"raise max_parallel of op {run.op} to {most}"
-            command = f"gyoza op limit {run.op} --max-parallel {most}"
+            command = f"gyoza op limit {run.op} {most}"
             yield from self._by_limits(changed, "op_limit", text, command)
         if run.owner in limits.owner_most:
             most = limits.owner_most[run.owner] + 1
             changed = replace(limits, owner_most={**limits.owner_most, run.owner: most})
             text = f"raise what {run.owner or 'runs without an owner'} may have at work to {most}"
-            yield from self._by_limits(changed, "owner_limit", text, None)
+            set_quota = f"gyoza quota set {quote(run.owner or '')} --max-active {most}"
+            command = set_quota if run.owner else None
+            yield from self._by_limits(changed, "owner_limit", text, command)
 
     def of_ends(self, run_ids: Collection[str]) -> Iterator[Change]:
         """A run at work ended."""

@@ -63,5 +63,10 @@ def awaits_of(run: OpRun) -> str | None:
     return run.phase if beside else None
 
 
+def key_of(run: OpRun) -> str | None:
+    """Return the concurrency key that a run shares; None when it shares none."""
+    return (run.execution.concurrency or {}).get("key")
+
+
 def _digest(value: Any, size: int) -> str:
     return blake2b(strict_json.dumps(value), digest_size=size).hexdigest()

@@ -125,6 +125,7 @@ def _wait_again(run: OpRun, intent: CancelIntent, found: Evidence, now: datetime
     run.current_attempt.exit_code = found.exit_code
     run.retry(force=True, now=now)
     run.phase = None
+    stand_in_line(run, now)
 
 
 def lose_attempt(uow: UnitOfWork, run: OpRun, message: str, outside: Outside) -> None:

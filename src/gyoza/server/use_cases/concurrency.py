@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from gyoza.models import Execution, InputSpecs, OpRun, OpRunState
 from gyoza.models.value_types import known_type
-from gyoza.server.storage.lanes import AWAITING_KEY, awaits_of
+from gyoza.server.storage.lanes import AWAITING_KEY, awaits_of, key_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.wire import strict_json
 from gyoza.wire.messages import Fault
@@ -93,11 +93,6 @@ def with_key(execution: Execution, inputs: Mapping[str, Any]) -> tuple[Execution
         return execution, [Fault(pointer=f"{_AT}/key", message=message)]
     resolved = {"key": key, "limit": execution.concurrency["limit"]}
     return replace(execution, concurrency=resolved), []
-
-
-def key_of(run: OpRun) -> str | None:
-    """Return the key that a run shares; None when it shares none."""
-    return (run.execution.concurrency or {}).get("key")
 
 
 def limit_of(run: OpRun) -> int:

@@ -104,7 +104,7 @@ def _is_next(uow: UnitOfWork, run: OpRun, hold: Hold | None) -> bool:
     asked = run.execution.concurrency
     if hold is None or hold.name != "key" or asked is None:
         return False
-    line = uow.runs.line_of_key(asked["key"])
+    line = uow.concurrency.line_of(asked["key"])
     busy = len(hold.run_ids) + line.let_in
     return line.first == run.id and busy - 1 < asked["limit"]
 

@@ -10,14 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 from gyoza.models import OpRun
 from gyoza.server.scheduling.snapshot import Limits
 from gyoza.server.settings import Settings
-from gyoza.server.storage.lanes import Barred
+from gyoza.server.storage.lanes import Barred, key_of
 from gyoza.server.storage.records import Reservation
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.concurrency import key_of, limit_of
+from gyoza.server.use_cases.concurrency import limit_of
 
 
 def read_limits(
@@ -66,6 +67,27 @@ def barred(limits: Limits, reserved: Mapping[str, Sequence[Reservation]]) -> Bar
     return Barred(limits.paused | full, sated)
 
 
+class AtWork(NamedTuple):
+    """How many attempts are at work, lost ones among them.
+
+    Attributes:
+        ops: By op id; None are ad hoc images.
+        owners: By owner.
+    """
+
+    ops: Counter[str | None]
+    owners: Counter[str | None]
+
+
+def at_work(uow: UnitOfWork) -> AtWork:
+    """Count what is at work."""
+    found = AtWork(Counter(), Counter())
+    for op, owner, count in uow.assignments.at_work():
+        found.ops[op] += count
+        found.owners[owner] += count
+    return found
+
+
 class Guards:
     """The limits as a transaction finds them that applies a plan.
 
@@ -96,9 +118,9 @@ class Guards:
             return False
         op_most = None if op is None else self._limits.op_most.get(op)
         owner_most = self._limits.owner_most.get(owner, self._usual)
-        if op_most is not None and self._at_work[0][op] >= op_most:
+        if op_most is not None and self._at_work.ops[op] >= op_most:
             return False
-        if owner_most is not None and self._at_work[1][owner] >= owner_most:
+        if owner_most is not None and self._at_work.owners[owner] >= owner_most:
             return False
         self._count(run)
         return True
@@ -106,17 +128,12 @@ class Guards:
     def _count(self, run: OpRun) -> None:
         # Looking costs a query; who asked for nothing that is limited causes none.
         if self._limits.op_most or self._limits.owner_most or self._usual is not None:
-            self._at_work[0][run.op_definition] += 1
-            self._at_work[1][run.owner] += 1
+            self._at_work.ops[run.op_definition] += 1
+            self._at_work.owners[run.owner] += 1
         key = key_of(run)
         if key is not None:
             self._keys[key] += 1
 
     @cached_property
-    def _at_work(self) -> tuple[Counter[str | None], Counter[str | None]]:
-        ops: Counter[str | None] = Counter()
-        owners: Counter[str | None] = Counter()
-        for op, owner, count in self._uow.assignments.at_work():
-            ops[op] += count
-            owners[owner] += count
-        return ops, owners
+    def _at_work(self) -> AtWork:
+        return at_work(self._uow)

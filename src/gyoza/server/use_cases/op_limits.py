@@ -12,6 +12,7 @@ from msgspec import UNSET
 from gyoza.server.errors import InvalidInput, OpNotFound
 from gyoza.server.storage.records import OpLimits
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.limits import at_work
 from gyoza.wire.messages import Fault, JsonObject, PatchLimits
 
 MOST: Final = 1_000_000
@@ -41,14 +42,14 @@ def get_limits(uow: UnitOfWork, op_id: str) -> JsonObject:
     Raises:
         OpNotFound: No op has this id.
     """
-    return _document(op_id, _limits(uow, op_id), _at_work(uow).get(op_id, 0))
+    return _document(op_id, _limits(uow, op_id), at_work(uow).ops[op_id])
 
 
 def list_limits(uow: UnitOfWork) -> list[JsonObject]:
     """Return the limits of the ops that have any, by op id."""
-    at_work = _at_work(uow)
+    ops = at_work(uow).ops
     found = uow.definitions.limits()
-    return [_document(op_id, found[op_id], at_work.get(op_id, 0)) for op_id in sorted(found)]
+    return [_document(op_id, found[op_id], ops[op_id]) for op_id in sorted(found)]
 
 
 def _limits(uow: UnitOfWork, op_id: str) -> OpLimits:
@@ -57,18 +58,10 @@ def _limits(uow: UnitOfWork, op_id: str) -> OpLimits:
     return uow.definitions.limits().get(op_id, OpLimits())
 
 
-def _at_work(uow: UnitOfWork) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for op, _, count in uow.assignments.at_work():
-        if op is not None:
-            found[op] = found.get(op, 0) + count
-    return found
-
-
-def _document(op_id: str, limits: OpLimits, at_work: int) -> JsonObject:
+def _document(op_id: str, limits: OpLimits, busy: int) -> JsonObject:
     return {
         "op": op_id,
         "paused": limits.paused,
         "max_parallel": limits.max_parallel,
-        "at_work": at_work,
+        "at_work": busy,
     }

@@ -15,6 +15,7 @@ from gyoza.server.errors import InvalidInput, QuotaExceeded, QuotaNotFound, Serv
 from gyoza.server.settings import Settings
 from gyoza.server.storage.records import Quota
 from gyoza.server.storage.unit_of_work import UnitOfWork
+from gyoza.server.use_cases.limits import at_work
 from gyoza.wire.messages import Fault, JsonObject, PutQuota
 
 MAX_OWNER_CHARS: Final = 128
@@ -88,12 +89,12 @@ def put_quota(uow: UnitOfWork, command: PutQuota, settings: Settings) -> JsonObj
 def get_quota(uow: UnitOfWork, owner: str, settings: Settings) -> JsonObject:
     """Return an owner's quota, of its own or by the settings, and what the owner has."""
     own = uow.quotas.find(owner)
-    return _document(uow, own or Quota(owner), settings, active_by_owner(uow))
+    return _document(uow, own or Quota(owner), settings, at_work(uow).owners)
 
 
 def list_quotas(uow: UnitOfWork, settings: Settings) -> JsonObject:
     """Return the quotas that owners have of their own, and those of all others."""
-    active = active_by_owner(uow)
+    active = at_work(uow).owners
     return {
         "items": [_document(uow, each, settings, active) for each in uow.quotas.list()],
         "defaults": {
@@ -112,14 +113,6 @@ def remove_quota(uow: UnitOfWork, owner: str) -> None:
     if not uow.quotas.remove(owner):
         raise QuotaNotFound(owner)
     uow.wake("dispatch")
-
-
-def active_by_owner(uow: UnitOfWork) -> Counter[str | None]:
-    """Return how many attempts of each owner are at work, lost ones among them."""
-    found: Counter[str | None] = Counter()
-    for _, owner, count in uow.assignments.at_work():
-        found[owner] += count
-    return found
 
 
 def _document(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from gyoza.server.scheduling.planner import plan
@@ -155,11 +156,29 @@ def test_limits_of_op_and_owner_are_to_be_raised_by_one() -> None:
     worker = a_worker(reserved_cpu=1, reserved_ram_mb=512, holdings=(held,))
     run = a_run(Shape(1, 512), owner="ada")
 
-    by_op = named(run, worker, limits=Limits(op_most={"fit": 1}))
-    by_owner = named(run, worker, limits=Limits(owner_most={"ada": 1}))
+    by_op = named(run, worker, limits=Limits(op_most={"fit": 1}))["op_limit"]
+    by_owner = named(run, worker, limits=Limits(owner_most={"ada": 1}))["owner_limit"]
 
-    assert by_op["op_limit"].text == "raise max_parallel of op fit to 2"
-    assert by_owner["owner_limit"].text == "raise what ada may have at work to 2"
+    assert by_op.text == "raise max_parallel of op fit to 2"
+    assert by_op.command == "gyoza op limit fit 2"
+    assert by_owner.text == "raise what ada may have at work to 2"
+    assert by_owner.command == "gyoza quota set ada --max-active 2"
+
+
+@pytest.mark.parametrize(
+    ("owner", "command"),
+    [(None, None), ("ada's lab", """gyoza quota set 'ada'"'"'s lab' --max-active 2""")],
+)
+def test_a_quota_is_raised_by_a_command_where_there_is_an_owner_to_name(
+    owner: str | None, command: str | None
+) -> None:
+    held = Holding(NOON, 1, 512, owner=owner, run_id="x", op="fit")
+    worker = a_worker(reserved_cpu=1, reserved_ram_mb=512, holdings=(held,))
+    run = a_run(Shape(1, 512), owner=owner)
+
+    found = named(run, worker, limits=Limits(owner_most={owner: 1}))
+
+    assert found["owner_limit"].command == command
 
 
 def test_only_ends_that_make_room_are_named() -> None:

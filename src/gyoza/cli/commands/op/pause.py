@@ -35,19 +35,14 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Pause each; what cannot be is told, and the others still are."""
-    import msgspec
-
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
         found, code = each_of(options.ops, client.pause_op, context)
-    if context.output.as_json:
-        context.output.json({"items": [msgspec.to_builtins(each) for each in found]})
-        return code
-    for each in found:
-        context.output.data(
-            each.op
-            if context.output.quiet
-            else f"{each.op} is paused: it takes runs and starts none"
-        )
+    show_each(
+        found,
+        context,
+        name=lambda each: each.op,
+        told=lambda each: f"{each.op} is paused: it takes runs and starts none",
+    )
     return code

@@ -35,7 +35,7 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Remove each quota; what cannot be is told, and the others still are."""
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
 
@@ -44,9 +44,5 @@ def run(options: Options, context: Context) -> ExitCode:
             return owner
 
         found, code = each_of(options.owners, removed, context)
-    if context.output.as_json:
-        context.output.json({"items": found})
-        return code
-    for each in found:
-        context.output.data(each if context.output.quiet else f"{each} has the defaults again")
+    show_each(found, context, name=str, told="{} has the defaults again".format)
     return code

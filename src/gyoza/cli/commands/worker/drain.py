@@ -36,17 +36,11 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Drain each; what cannot be is told, and the others still are."""
-    import msgspec
-
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
         found, code = each_of(options.workers, client.drain_worker, context)
-    if context.output.as_json:
-        context.output.json({"items": [msgspec.to_builtins(each) for each in found]})
-        return code
-    for each in found:
-        context.output.data(each.id if context.output.quiet else _told(each))
+    show_each(found, context, name=lambda each: each.id, told=_told)
     return code
 
 

@@ -46,7 +46,7 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Forget each; what cannot be forgotten is told, and the others still are."""
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
 
@@ -61,11 +61,9 @@ def run(options: Options, context: Context) -> ExitCode:
             return worker.id
 
         removed, code = each_of(options.workers, remove, context)
-    if context.output.as_json:
-        context.output.json({"items": [{"id": worker_id} for worker_id in removed]})
-        return code
-    for worker_id in removed:
-        context.output.data(worker_id if context.output.quiet else f"{worker_id} is removed")
+    show_each(
+        removed, context, name=str, told="{} is removed".format, document=lambda each: {"id": each}
+    )
     return code
 
 

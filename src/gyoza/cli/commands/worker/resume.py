@@ -42,9 +42,7 @@ def command(
 
 def run(options: Options, context: Context) -> ExitCode:
     """Resume each; what cannot be is told, and the others still are."""
-    import msgspec
-
-    from gyoza.cli.several import each_of
+    from gyoza.cli.several import each_of, show_each
 
     with context.client() as client:
 
@@ -52,11 +50,7 @@ def run(options: Options, context: Context) -> ExitCode:
             return client.resume_worker(word, gpu=options.gpu)
 
         found, code = each_of(options.workers, resume, context)
-    if context.output.as_json:
-        context.output.json({"items": [msgspec.to_builtins(each) for each in found]})
-        return code
-    for each in found:
-        context.output.data(each.id if context.output.quiet else _told(each, options.gpu))
+    show_each(found, context, name=lambda each: each.id, told=lambda each: _told(each, options.gpu))
     return code
 
 

@@ -9,7 +9,7 @@ look for those who do.
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, func, select, text, update
 
@@ -36,6 +36,18 @@ _LET_IN: Final = (
 _PORTION: Final = 500
 
 
+class KeyLine(NamedTuple):
+    """The line for a concurrency key.
+
+    Attributes:
+        first: The run that gets a place next; None when nobody waits.
+        let_in: Runs that have got one and wait for a worker.
+    """
+
+    first: str | None
+    let_in: int
+
+
 class ConcurrencyRepository:
     """The concurrency keys of one transaction."""
 
@@ -46,6 +58,11 @@ class ConcurrencyRepository:
     def held(self, key: str) -> int:
         """How many unfreed reservations have the key, those of lost attempts among them."""
         return self._connection.execute(HELD_OF_KEY, {"key": key}).scalar_one()
+
+    def line_of(self, key: str) -> KeyLine:
+        """Who waits for a concurrency key, and who has been let in and not placed yet."""
+        first = [run_id for run_id, _ in self._next(key, 1)]
+        return KeyLine(first[0] if first else None, self._ready(key))
 
     def settle(self) -> set[str]:
         """Let runs in where their key has room, of all keys that were touched since the last time.

@@ -14,6 +14,7 @@ from sqlalchemy import insert, update
 from gyoza.models import OpRun, OpRunState
 from gyoza.server.errors import Superseded
 from gyoza.server.storage.deadlines import Before, schedule_of
+from gyoza.server.storage.lanes import key_of
 from gyoza.server.storage.records import CancelIntent
 from gyoza.server.storage.repositories import run_rows
 from gyoza.server.storage.repositories.events import NumberedEvent, record_events
@@ -88,7 +89,7 @@ class Change:
         last_event = loaded.last_event + len(collected)
         stored = loaded.attempts
         self.run_id = run.id
-        self.key = run_rows.key_of(run)
+        self.key = key_of(run)
         self.row: Row = {
             **run_rows.moving_row(run, schedule),
             "last_event": last_event,

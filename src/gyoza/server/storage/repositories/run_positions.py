@@ -1,14 +1,14 @@
-"""Where a run stands: in its lane, in the line for a key, behind other runs; all by indexes."""
+"""Where a run stands: in its lane, and behind other runs; all by indexes."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import bindparam, func, or_, select, text
 
 from gyoza.models import OpRun
 from gyoza.server.storage.instants import to_us
-from gyoza.server.storage.lanes import AWAITING_KEY, lane_of
+from gyoza.server.storage.lanes import lane_of
 from gyoza.server.storage.planning_schema import run_dependencies
 from gyoza.server.storage.schema import READY, op_runs
 from gyoza.server.storage.transaction import Transaction
@@ -29,44 +29,12 @@ BEFORE_IN_LANE: Final = (
     .limit(bindparam("count"))
 )
 _AHEAD: Final = select(func.count()).select_from(BEFORE_IN_LANE.subquery())
-_FIRST_IN_LINE: Final = (
-    select(op_runs.c.id)
-    .where(
-        text("queued_us IS NOT NULL AND concurrency_key IS NOT NULL"),
-        op_runs.c.concurrency_key == bindparam("key"),
-        op_runs.c.awaits == AWAITING_KEY,
-    )
-    .order_by(op_runs.c.priority.desc(), op_runs.c.created_us, op_runs.c.id)
-    .limit(1)
-)
 _COMES_AFTER: Final = (
     select(run_dependencies.c.after_id)
     .where(run_dependencies.c.run_id == bindparam("run"))
     .order_by(run_dependencies.c.after_id)
     .limit(bindparam("count"))
 )
-_LET_IN: Final = select(func.count()).where(
-    text(READY), op_runs.c.concurrency_key == bindparam("key")
-)
-
-
-class KeyLine(NamedTuple):
-    """The line for a concurrency key.
-
-    Attributes:
-        first: The run that gets a place next; None when nobody waits.
-        let_in: Runs that have got one and wait for a worker.
-    """
-
-    first: str | None
-    let_in: int
-
-
-def line_of(transaction: Transaction, key: str) -> KeyLine:
-    """Look who waits for a concurrency key, and who has been let in and not placed yet."""
-    first = transaction.connection.execute(_FIRST_IN_LINE, {"key": key}).scalar()
-    let_in = transaction.connection.execute(_LET_IN, {"key": key}).scalar_one()
-    return KeyLine(first, let_in)
 
 
 def comes_after(transaction: Transaction, run_id: str, limit: int) -> list[str]:

@@ -20,7 +20,7 @@ from gyoza.models import (
 )
 from gyoza.server.storage.deadlines import Schedule
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
-from gyoza.server.storage.lanes import awaits_of, lane_of
+from gyoza.server.storage.lanes import awaits_of, key_of, lane_of
 from gyoza.server.storage.preemptions import may_give_way
 from gyoza.wire import strict_json
 
@@ -64,11 +64,6 @@ def request_row(run: OpRun, batch_id: str | None) -> Row:
         "created_us": to_us(run.created_at),
         "batch_id": batch_id,
     }
-
-
-def key_of(run: OpRun) -> str | None:
-    """The run's concurrency key; None when it shares none."""
-    return (run.execution.concurrency or {}).get("key")
 
 
 def moving_row(run: OpRun, schedule: Schedule) -> Row:

@@ -35,7 +35,6 @@ from gyoza.server.storage.repositories.run_changes import (
     Loaded,
     write_changes,
 )
-from gyoza.server.storage.repositories.run_positions import KeyLine
 from gyoza.server.storage.repositories.run_rows import ATTEMPT_COLUMNS, Row
 from gyoza.server.storage.schema import op_attempts, op_runs, run_tags
 from gyoza.server.storage.statements import ManyRows
@@ -287,10 +286,6 @@ class RunRepository:
     def comes_after(self, run_id: str, limit: int = 100) -> list[str]:
         """The runs which a run comes after and that have not ended."""
         return run_positions.comes_after(self._transaction, run_id, limit)
-
-    def line_of_key(self, key: str) -> KeyLine:
-        """Who waits for a concurrency key, and who has been let in and not placed yet."""
-        return run_positions.line_of(self._transaction, key)
 
     def ahead_in_lane(self, run: OpRun, limit: int) -> int:
         """How many runs stand before a waiting run in its lane; `limit` stands for more, too."""
