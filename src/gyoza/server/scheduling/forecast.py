@@ -74,20 +74,8 @@ def _placed(snapshot: Snapshot, placements: Iterable[Placement]) -> Snapshot:
 
 
 def _begun(placement: Placement, now: datetime) -> Holding:
-    run = placement.run
-    ends_at = None if run.usual_s is None else now + timedelta(seconds=run.usual_s)
-    return Holding(
-        since=now,
-        cpu=run.shape.cpu,
-        ram_mb=run.shape.ram_mb,
-        vram_mb=run.shape.vram_mb,
-        gpu_uuid=placement.gpu_uuid,
-        owner=run.owner,
-        run_id=run.run_id,
-        priority=run.priority,
-        op=run.op,
-        ends_at=ends_at,
-    )
+    usual_s = placement.run.usual_s
+    return placement.begun(now, None if usual_s is None else now + timedelta(seconds=usual_s))
 
 
 def _next_end(workers: Iterable[WorkerSnapshot]) -> datetime | None:

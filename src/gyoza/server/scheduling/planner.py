@@ -10,6 +10,7 @@ is made, so a shape that failed once fails for the rest of the plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from gyoza.server.scheduling.feasibility import Reason, could_ever, first_refusal, refusals
@@ -18,7 +19,7 @@ from gyoza.server.scheduling.limits import Rule, Tally
 from gyoza.server.scheduling.preemption import Eviction
 from gyoza.server.scheduling.promises import Kept, Promise, promise
 from gyoza.server.scheduling.rooms import Room
-from gyoza.server.scheduling.snapshot import GpuSnapshot, PendingRun, Shape, Snapshot
+from gyoza.server.scheduling.snapshot import GpuSnapshot, Holding, PendingRun, Shape, Snapshot
 from gyoza.server.scheduling.turns import Lane, Turns
 
 
@@ -42,6 +43,27 @@ class Placement:
     run: PendingRun
     worker_id: str
     gpu_uuid: str | None
+
+    def begun(self, now: datetime, ends_at: datetime | None) -> Holding:
+        """Return what the run has of its worker once it has begun.
+
+        Args:
+            now: When it begins.
+            ends_at: When it is expected to end; None when that is unknown.
+        """
+        run, shape = self.run, self.run.shape
+        return Holding(
+            since=now,
+            cpu=shape.cpu,
+            ram_mb=shape.ram_mb,
+            vram_mb=shape.vram_mb,
+            gpu_uuid=self.gpu_uuid,
+            owner=run.owner,
+            run_id=run.run_id,
+            priority=run.priority,
+            op=run.op,
+            ends_at=ends_at,
+        )
 
 
 class Refusals:

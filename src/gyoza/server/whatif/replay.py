@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from gyoza.server.scheduling.feasibility import could_ever
 from gyoza.server.scheduling.planner import Placement, Plan, plan
 from gyoza.server.scheduling.preemption import Eviction
-from gyoza.server.scheduling.snapshot import Holding, PendingRun, Shape, Snapshot
+from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.storage.records import RunTimes
 from gyoza.server.use_cases.durations import expected_end, most_seconds, usual_seconds
 from gyoza.server.whatif.fleet import Fleet
@@ -234,20 +234,8 @@ class _Replay:
         host = self._hosts[placement.worker_id]
         learned = self._times.get(run.op) if run.op is not None else None
         fence = self._fences[number] = self._fences.get(number, 0) + 1
-        holding = Holding(
-            since=now,
-            cpu=run.shape.cpu,
-            ram_mb=run.shape.ram_mb,
-            vram_mb=run.shape.vram_mb,
-            gpu_uuid=placement.gpu_uuid,
-            owner=run.owner,
-            run_id=run_id,
-            fence=fence,
-            priority=run.priority,
-            op=run.op,
-            preemptible=run.preemptible,
-            ends_at=expected_end(learned, now, now),
-        )
+        begun = placement.begun(now, expected_end(learned, now, now))
+        holding = replace(begun, fence=fence, preemptible=run.preemptible)
         host.take(holding, run.shape, learned)
         self._waiting.remove(number)
         self._at_work[run_id] = _AtWork(number, fence, host, placement.gpu_uuid, self._now_s)
