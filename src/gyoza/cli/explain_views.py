@@ -27,7 +27,7 @@ def show(told: Told, output: Output, now: datetime) -> None:
     output.data(f"{told['run_id']}  {state}")
     output.paragraph(str(told["summary"]))
     facts = _facts(told, now)
-    if facts:
+    if any(value for _, value in facts):
         output.data("")
         output.pairs(facts)
     _workers(told.get("workers", ()), output)
@@ -38,23 +38,13 @@ def show(told: Told, output: Output, now: datetime) -> None:
 
 def _facts(told: Told, now: datetime) -> list[tuple[str, str]]:
     return [
-        ("Needs", _needs(told.get("needs", {}))),
+        ("Needs", str(told.get("needs", {}).get("text", ""))),
         ("Held by", ", ".join(told.get("rule", {}).get("run_ids", ()))),
         ("Ahead", _ahead(told.get("position"))),
         ("Next", "\n".join(_run_line(each) for each in _next(told))),
         ("Kept", _kept(told.get("kept"), str(told["run_id"]))),
         ("Starts", _start(told.get("start"), now)),
     ]
-
-
-def _needs(needs: Told) -> str:
-    if not needs:
-        return ""
-    parts = [f"{needs['cpu']} CPU", f"{needs['ram_mb']} MB RAM"]
-    if needs["vram_mb"]:
-        parts.append(f"{needs['vram_mb']} MB VRAM on one GPU")
-    selectors = needs["selectors"]
-    return ", ".join([*parts, *(f"tag {key}={value}" for key, value in selectors.items())])
 
 
 def _ahead(position: Told | None) -> str:

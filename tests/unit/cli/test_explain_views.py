@@ -39,7 +39,13 @@ def shown(*, hints: bool = False, **told: Any) -> str:
 
 
 def test_the_sentence_comes_first_and_what_is_unknown_is_not_spoken_of() -> None:
-    assert shown() == f"{RUN_ID}  PENDING\n  no room\n\n"
+    assert shown() == f"{RUN_ID}  PENDING\n  no room\n"
+
+
+def test_what_a_run_needs_is_told_in_the_servers_words() -> None:
+    needs = {"cpu": 1, "ram_mb": 512, "vram_mb": 0, "selectors": {}, "text": "1 CPU, tag cores>=16"}
+
+    assert shown(needs=needs) == f"{RUN_ID}  PENDING\n  no room\n\nNeeds  1 CPU, tag cores>=16\n"
 
 
 def test_what_holds_it_back_stands_beside_the_state() -> None:

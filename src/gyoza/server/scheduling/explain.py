@@ -39,8 +39,9 @@ def needs_text(shape: Shape) -> str:
 
 
 def needs_document(shape: Shape) -> dict[str, Any]:
-    """Return what a run needs, as JSON."""
+    """Return what a run needs, as JSON and in words (`text`)."""
     return {
+        "text": needs_text(shape),
         "cpu": shape.cpu,
         "ram_mb": shape.ram_mb,
         "vram_mb": shape.vram_mb,

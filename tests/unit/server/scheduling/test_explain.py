@@ -78,3 +78,15 @@ def test_each_worker_is_listed_by_name_with_its_reasons() -> None:
             "reasons": ["needs 2 CPU, 1 of 1 free"],
         },
     ]
+
+
+def test_needs_are_told_in_words_too_with_their_selectors_as_they_are_meant() -> None:
+    shape = Shape(2, 512, 0, (("cores", ">=16"), ("zone", "a")))
+
+    assert explain.needs_document(shape) == {
+        "text": "2 CPU, 512 MB RAM, tag cores>=16, tag zone=a",
+        "cpu": 2,
+        "ram_mb": 512,
+        "vram_mb": 0,
+        "selectors": {"cores": ">=16", "zone": "a"},
+    }
