@@ -117,6 +117,11 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._append("engine", "", 0, {"process": process})
 
+    def has_seen_another_engine(self, run_id: str, fence: int) -> bool:
+        """Whether another process of the engine has answered since an attempt began."""
+        key = _key(run_id, fence)
+        return key in self._unfinished and self._unfinished[key].engine_broke
+
     def end(self, run_id: str, fence: int) -> None:
         """Note that nothing is left of an attempt, if that can be noted."""
         if self._unfinished.pop(_key(run_id, fence), None) is not None:

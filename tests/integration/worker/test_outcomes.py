@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gyoza.worker.runtime.fake import FakeRuntime
 from gyoza.worker.runtime.fake_script import Append, PullScript, Say, Script
 from gyoza.worker.runtime.interface import (
     ContainerGone,
+    EngineInfo,
     EngineUnavailable,
     PullDenied,
     PullFailed,
 )
-from tests.integration.worker.rig import IMAGE, a_rig, result_of
+from tests.integration.worker.rig import IMAGE, FastClock, a_rig, result_of
 
 pytestmark = pytest.mark.anyio
 
@@ -291,6 +294,39 @@ async def test_a_container_killed_while_the_engine_was_away_is_the_machinerys_fa
         attempt = await rig.carry_out()
 
     assert (result_of(attempt).reason, result_of(attempt).charged) == ("ENGINE_FAILURE", False)
+
+
+class Exchanged:
+    """An engine whose process may become another one without a word."""
+
+    def __init__(self, inner: FakeRuntime) -> None:
+        self._inner = inner
+        self.process = "100@1"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def fingerprint(self) -> EngineInfo:
+        return replace(await self._inner.fingerprint(), process=self.process)
+
+
+@pytest.mark.parametrize(
+    ("process", "expected"),
+    [("200@2", ("ENGINE_FAILURE", False)), ("100@1", ("USER_ERROR", True))],
+)
+async def test_an_engine_that_was_exchanged_while_nobody_looked_took_its_containers_along(
+    tmp_path: Path, process: str, expected: tuple[str, bool]
+) -> None:
+    def die(_in: Path | None, _out: Path | None) -> int:
+        engine.process = process
+        return 143
+
+    engine: Any = Exchanged(FakeRuntime(FastClock(1), {IMAGE: Script(on_run=die)}))
+
+    async with a_rig(tmp_path, Script(), runtime=engine) as rig:
+        attempt = await rig.carry_out()
+
+    assert (result_of(attempt).reason, result_of(attempt).charged) == expected
 
 
 async def test_a_container_that_vanished_is_the_machinerys_failure(tmp_path: Path) -> None:

@@ -135,11 +135,21 @@ class FollowOutput:
         try:
             seen = await self._services.runtime.signals_seen(context.container, state)
             context.killed_by_others = number in seen
+            # An engine that was started again remembers no signal that its predecessor sent, and a
+            # process that slept meanwhile has seen neither go.
+            process = (await self._services.runtime.fingerprint()).process
+            context.engine_broke |= self._is_another_engine(context, process)
         except EngineUnavailable:
             # An engine that ends takes its containers along just before it stops to answer.
             context.engine_broke = True
         except RuntimeFault as fault:
             _log.info("who ended it is not known", run=context.oprun_id, why=str(fault))
+
+    def _is_another_engine(self, context: ExecutionContext, process: str) -> bool:
+        assignment, journal = context.assignment, self._services.journal
+        if process:
+            journal.engine(process)
+        return journal.has_seen_another_engine(assignment.run_id, assignment.fence)
 
     async def _watch_time(self, context: ExecutionContext) -> None:
         run_s = context.settings.timeouts.run_s
