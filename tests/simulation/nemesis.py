@@ -46,6 +46,7 @@ class Nemesis:
         self._faults: dict[str, tuple[int, Fault]] = {
             "kill worker": (6, self._kill_worker),
             "kill worker twice": (3, self._kill_worker_twice),
+            "lose and kill worker": (3, self._lose_and_kill_worker),
             "freeze worker": (3, self._freeze_worker),
             "drain worker": (2, self._drain_worker),
             "drain by operator": (1, self._drain_by_operator),
@@ -141,6 +142,25 @@ class Nemesis:
             await self._for(2.0, 10.0)
             host.kill()
             host.engine.recover()
+            host.start()
+
+    async def _lose_and_kill_worker(self) -> None:
+        """Lost though alive, heard again, and killed while it still ends what it has lost.
+
+        By then it may have been given the next attempt of the very run whose old container stands.
+        """
+        host = self._draw.choice(self._hosts)
+        lease_s = self._server.settings.lease_s
+        with self._broken("partition", host.name):
+            host.link.cut_to = host.link.cut_from = True
+            await self._for(lease_s, lease_s + 10.0)
+            host.link.cut_to = host.link.cut_from = False
+        await self._for(0.1, 4.0)
+        with self._broken("kill worker", host.name):
+            host.is_wanted = False
+            host.kill()
+            await self._for(0.1, 3.0)
+            host.is_wanted = True
             host.start()
 
     async def _until_registered(self, seen: int) -> None:
