@@ -102,9 +102,9 @@ def mutated(name: str, folder: Path, original: Path = SOURCE) -> Path:
     source = folder / "src"
     shutil.copytree(original, source, ignore=shutil.ignore_patterns("__pycache__"))
     patch = PATCHES / f"{name}.patch"
-    # One line of context is enough to find the place after others have worked near it.
+    # With its whole context: one line of it has been found in another function before.
     applied = subprocess.run(
-        ["git", "apply", "-C1", "--recount", str(patch)],
+        ["git", "apply", str(patch)],
         cwd=folder,
         env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)},  # noqa: TID251
         capture_output=True,
