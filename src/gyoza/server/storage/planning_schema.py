@@ -58,6 +58,16 @@ run_dependencies: Final = Table(
     Index("ix_run_dependencies_after_id", "after_id"),
 )
 
+# What each owner had of the fleet lately, decaying: fair share weighs it against what they ask for.
+owner_use: Final = Table(
+    "owner_use",
+    metadata,
+    # "" stands for runs without an owner.
+    Column("owner", String, primary_key=True),
+    Column("used", Float, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+)
+
 # Submits by the clock.
 schedules: Final = Table(
     "schedules",
@@ -67,6 +77,8 @@ schedules: Final = Table(
     Column("timezone", String, nullable=False),
     # What to do with times that passed while no server lived: skip, one, all.
     Column("catch_up", String, nullable=False),
+    # What to do when the last run of it is not over yet: allow another beside it, or skip.
+    Column("overlap", String, nullable=False, server_default=text("'allow'")),
     # The submit, as JSON text.
     Column("run", Text, nullable=False),
     Column("paused", Boolean, nullable=False, server_default=false()),
@@ -77,6 +89,7 @@ schedules: Final = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     CheckConstraint("catch_up IN ('skip', 'one', 'all')", name="catch_up"),
+    CheckConstraint("overlap IN ('allow', 'skip')", name="overlap"),
     Index(
         "ix_schedules_next_us",
         "next_us",
