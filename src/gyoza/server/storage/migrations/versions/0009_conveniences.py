@@ -16,11 +16,6 @@ depends_on = None
 
 
 _ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
-# Nothing had come to write schedules, so the table is made anew rather than altered.
-_DUE = {
-    "sqlite_where": sa.text("next_us IS NOT NULL AND paused = 0"),
-    "postgresql_where": sa.text("next_us IS NOT NULL AND NOT paused"),
-}
 
 
 def upgrade() -> None:
@@ -45,6 +40,7 @@ def downgrade() -> None:
 
 
 def _make_schedules(*more: sa.Column[str] | sa.CheckConstraint) -> None:
+    # Nothing had come to write schedules, so the table is made anew rather than altered.
     op.drop_table("schedules")
     op.create_table(
         "schedules",
@@ -66,4 +62,10 @@ def _make_schedules(*more: sa.Column[str] | sa.CheckConstraint) -> None:
         ),
         *more,
     )
-    op.create_index("ix_schedules_next_us", "schedules", ["next_us"], **_DUE)
+    op.create_index(
+        "ix_schedules_next_us",
+        "schedules",
+        ["next_us"],
+        sqlite_where=sa.text("next_us IS NOT NULL AND paused = 0"),
+        postgresql_where=sa.text("next_us IS NOT NULL AND NOT paused"),
+    )
