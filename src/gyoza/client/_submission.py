@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -33,6 +33,8 @@ def submission(
     timeouts: Document | JsonObject | None = None,
     tags: Mapping[str, str] | None = None,
     due_at: datetime | None = None,
+    after: Sequence[str] = (),
+    after_any: Sequence[str] = (),
 ) -> SubmitRun:
     """Return the body of a submit; what is None is left to the op or the server."""
     return SubmitRun(
@@ -48,6 +50,8 @@ def submission(
         timeouts=_plain(timeouts),
         tags=dict(tags or {}),
         due_at=None if due_at is None else format_time(due_at),
+        after=list(after),
+        after_any=list(after_any),
     )
 
 

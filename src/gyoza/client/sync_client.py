@@ -262,6 +262,8 @@ class GyozaClient:
         due_at: datetime | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
+        after: Sequence[str] = (),
+        after_any: Sequence[str] = (),
     ) -> RunHandle:
         """Submit a run of an op and return what follows it.
 
@@ -277,6 +279,9 @@ class GyozaClient:
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
+            after: Ids of runs that have to complete first; if one of them ends otherwise, this run
+                is cancelled.
+            after_any: Ids of runs that have to end first, however they end.
 
         Raises:
             InvalidInput: Inputs are missing, mistyped or undeclared; nothing was created.
@@ -290,6 +295,8 @@ class GyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            after=after,
+            after_any=after_any,
         )
         return self._submitted(body, idempotency_key, wait=wait)
 
@@ -308,6 +315,8 @@ class GyozaClient:
         due_at: datetime | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
+        after: Sequence[str] = (),
+        after_any: Sequence[str] = (),
     ) -> RunHandle:
         """Submit a run of an image that no definition describes, and return what follows it.
 
@@ -326,6 +335,9 @@ class GyozaClient:
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
+            after: Ids of runs that have to complete first; if one of them ends otherwise, this run
+                is cancelled.
+            after_any: Ids of runs that have to end first, however they end.
 
         Raises:
             InvalidInput: The request is not acceptable; nothing was created.
@@ -341,6 +353,8 @@ class GyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            after=after,
+            after_any=after_any,
         )
         return self._submitted(body, idempotency_key, wait=wait)
 
@@ -353,6 +367,8 @@ class GyozaClient:
         constraints: Constraints | JsonObject | None = None,
         retry_policy: RetryPolicy | JsonObject | None = None,
         event_delivery: EventDelivery | JsonObject | None = None,
+        after: Sequence[str] = (),
+        after_any: Sequence[str] = (),
     ) -> OpRun:
         """Submit a run of an image that no definition describes.
 
@@ -364,6 +380,9 @@ class GyozaClient:
             constraints: CPUs, RAM and VRAM; None is the server's default.
             retry_policy: None is one attempt.
             event_delivery: Where events go; None is the sink's default.
+            after: Ids of runs that have to complete first; if one of them ends otherwise, this run
+                is cancelled.
+            after_any: Ids of runs that have to end first, however they end.
 
         Raises:
             InvalidInput: The request is not acceptable; nothing was created.
@@ -375,6 +394,8 @@ class GyozaClient:
             constraints=constraints,
             retry_policy=retry_policy,
             event_delivery=event_delivery,
+            after=after,
+            after_any=after_any,
         )
         return self._driver.run(_files.submit(body, _new_key(), self._backoff))
 
@@ -385,6 +406,8 @@ class GyozaClient:
         *,
         version: str | None = None,
         priority: int = DEFAULT_PRIORITY,
+        after: Sequence[str] = (),
+        after_any: Sequence[str] = (),
     ) -> OpRun:
         """Submit a run of an op.
 
@@ -394,12 +417,22 @@ class GyozaClient:
                 `FileInput`, at any depth, is uploaded and is a file to the op.
             version: None is the current one.
             priority: 0 to 100, higher first.
+            after: Ids of runs that have to complete first; if one of them ends otherwise, this run
+                is cancelled.
+            after_any: Ids of runs that have to end first, however they end.
 
         Raises:
             InvalidInput: Inputs are missing, mistyped or undeclared; nothing was created.
             NotFound: No such op, or no such version of it.
         """
-        body = submission(op=name, version=version, inputs=inputs, priority=priority)
+        body = submission(
+            op=name,
+            version=version,
+            inputs=inputs,
+            priority=priority,
+            after=after,
+            after_any=after_any,
+        )
         return self._driver.run(_files.submit(body, _new_key(), self._backoff))
 
     def submit_batch(

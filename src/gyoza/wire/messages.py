@@ -139,6 +139,9 @@ class SubmitRun(Request):
         due_at: RFC 3339 time before which the run does not start.
         timeouts: Overrides of the definition's timeouts: queue_s, pull_s, run_s, total_s.
         execution: Only for ad hoc runs; a definition brings its own.
+        after: Runs that have to complete before this one starts, by their ids; if one of them ends
+            otherwise, this one is cancelled. With `after_any` at most 100.
+        after_any: Runs that have to end before this one starts, however they end.
     """
 
     op_definition: str | None = None
@@ -154,6 +157,8 @@ class SubmitRun(Request):
     owner: str | None = None
     tags: dict[str, str] = {}
     due_at: str | None = None
+    after: list[str] = []
+    after_any: list[str] = []
 
 
 class SubmitBatch(Request):

@@ -38,6 +38,8 @@ class Options:
         out: Where output files go; None is a folder under `gyoza-out` for a run here, and leaves
             them on the server for a run there.
         base: Image to build a project on.
+        after: Ids of runs that have to complete first.
+        after_any: Ids of runs that have to end first.
     """
 
     op: str | None = None
@@ -53,6 +55,8 @@ class Options:
     no_container: bool = False
     out: Path | None = None
     base: str | None = None
+    after: tuple[str, ...] = ()
+    after_any: tuple[str, ...] = ()
 
     @property
     def is_here(self) -> bool:
@@ -99,6 +103,12 @@ def command(
     base: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Image to build on, with --local.")
     ] = None,
+    after: Annotated[
+        list[str] | None, typer.Option(metavar="RUN", help="Start once this run has completed.")
+    ] = None,
+    after_any: Annotated[
+        list[str] | None, typer.Option(metavar="RUN", help="Start once this run has ended.")
+    ] = None,
 ) -> int:
     """Run an op, or an image, and follow it to its end.
 
@@ -118,6 +128,8 @@ def command(
         no_container=no_container,
         out=out,
         base=base,
+        after=tuple(after or ()),
+        after_any=tuple(after_any or ()),
     )
     return run(options, context_of(ctx))
 
@@ -177,6 +189,8 @@ def _refuse_what_needs_a_server(options: Options) -> None:
         "--version": options.version is not None,
         "--detach": options.detach,
         "--idempotency-key": options.idempotency_key is not None,
+        "--after": bool(options.after),
+        "--after-any": bool(options.after_any),
     }
     named = [name for name, is_given in given.items() if is_given]
     if named:
@@ -231,6 +245,8 @@ def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandl
         "priority": DEFAULT_PRIORITY if options.priority is None else options.priority,
         "tags": parse_tags(options.tags),
         "idempotency_key": options.idempotency_key,
+        "after": options.after,
+        "after_any": options.after_any,
     }
     if options.op:
         return client.run(options.op, inputs, version=options.version, **common)

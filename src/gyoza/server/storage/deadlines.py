@@ -12,6 +12,7 @@ from typing import Final
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.lifecycle import is_terminal
 from gyoza.server.storage.instants import to_us
+from gyoza.server.storage.lanes import AWAITING_RUNS, awaits_of
 
 # Longer than any machine lives, and small enough for 64 bits of microseconds.
 _LONGEST_S: Final = 1e12
@@ -22,10 +23,11 @@ class Schedule:
     """Microseconds since the epoch; None where it does not apply.
 
     Attributes:
-        queued_us: Since when it waits; None unless PENDING.
+        queued_us: Since when it waits; None unless PENDING. Who waited for other runs waits anew
+            once they are over.
         held_until_us: Its due time while that lies ahead, None when it may be placed at once.
         queue_deadline_us: When its waiting becomes too long; counted from its due time if that is
-            later than its queueing.
+            later than its queueing. None while it waits for other runs.
         total_deadline_us: When it must be over, counted from its creation or its last retry out of
             a terminal state; None once it is over.
         ended_us: When it was over; None before.
@@ -40,11 +42,12 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What the row said when the run was loaded."""
+    """What the row said when the run was loaded; `awaits` is why it stood beside the queue."""
 
     state: OpRunState
     attempt: int
     schedule: Schedule
+    awaits: str | None = None
 
 
 def schedule_of(run: OpRun, now_us: int, before: Before | None = None) -> Schedule:
@@ -67,7 +70,7 @@ def schedule_of(run: OpRun, now_us: int, before: Before | None = None) -> Schedu
     return Schedule(
         queued_us=queued,
         held_until_us=due if due is not None and due > now_us else None,
-        queue_deadline_us=_after(ready, run.timeouts.queue_s),
+        queue_deadline_us=None if _awaits_runs(run) else _after(ready, run.timeouts.queue_s),
         total_deadline_us=total,
     )
 
@@ -85,9 +88,14 @@ def _queued(run: OpRun, now_us: int, before: Before | None) -> int:
         before is not None
         and before.state is OpRunState.PENDING
         and before.attempt == len(run.attempts)
+        and (before.awaits != AWAITING_RUNS or _awaits_runs(run))
     )
     queued = before.schedule.queued_us if before is not None and waits_on else None
     return now_us if queued is None else queued
+
+
+def _awaits_runs(run: OpRun) -> bool:
+    return awaits_of(run) == AWAITING_RUNS
 
 
 def _after(start_us: int, seconds: float | None) -> int | None:

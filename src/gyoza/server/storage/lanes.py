@@ -11,6 +11,7 @@ without a look at their runs.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -66,6 +67,16 @@ def awaits_of(run: OpRun) -> str | None:
 def key_of(run: OpRun) -> str | None:
     """Return the concurrency key that a run shares; None when it shares none."""
     return (run.execution.concurrency or {}).get("key")
+
+
+def stand_in_line(run: OpRun, now: datetime) -> None:
+    """Have a run with a key that is about to be written wait for it, if it is to wait now.
+
+    What is delayed comes to wait when it is due, and what comes after other runs once they ended.
+    """
+    due = run.due_at is None or run.due_at <= now
+    if run.state is OpRunState.PENDING and due and key_of(run) and awaits_of(run) is None:
+        run.phase = AWAITING_KEY
 
 
 def _digest(value: Any, size: int) -> str:

@@ -139,7 +139,9 @@ class Store:
     def _carry_out(self, fn: Callable[[UnitOfWork], T], transaction: Transaction) -> T:
         unit_of_work = self._unit_of_work(transaction)
         result = fn(unit_of_work)
-        # Here, because whatever ends, frees or adds a run may let another one in.
+        # Here, because whatever ends, frees or adds a run may let another one in. Who waited for a
+        # run may come to wait for a key.
+        unit_of_work.dependencies.settle()
         unit_of_work.concurrency.settle()
         return result
 

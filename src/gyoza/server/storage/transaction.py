@@ -29,6 +29,8 @@ class Transaction:
         self.topics: dict[str, None] = {}  # a set that keeps its order
         # Concurrency keys of which a place may have become free, or a run may have come to wait.
         self.touched_keys: dict[str, None] = {}
+        # Runs that ended in this transaction, for whom others may have waited.
+        self.ended_runs: dict[str, None] = {}
 
     def now(self) -> datetime:
         """The transaction's time."""
@@ -37,6 +39,10 @@ class Transaction:
     def wake(self, topic: str) -> None:
         """Announce the topic once the transaction has committed."""
         self.topics[topic] = None
+
+    def note_end(self, run_id: str) -> None:
+        """Have it looked, before the commit, who waited for a run that has ended."""
+        self.ended_runs[run_id] = None
 
     def touch_key(self, key: str | None) -> None:
         """Have it looked, before the commit, who may go on of a concurrency key; None is none."""

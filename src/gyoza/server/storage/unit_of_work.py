@@ -10,6 +10,7 @@ from gyoza.server.storage.repositories.artifacts import ArtifactRepository
 from gyoza.server.storage.repositories.assignments import AssignmentRepository
 from gyoza.server.storage.repositories.concurrency import ConcurrencyRepository
 from gyoza.server.storage.repositories.definitions import DefinitionRepository
+from gyoza.server.storage.repositories.dependencies import DependencyRepository
 from gyoza.server.storage.repositories.gpus import GpuRepository
 from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
@@ -41,6 +42,7 @@ class UnitOfWork:
         pulse: When the control plane last lived.
         run_times: How long completed runs took.
         concurrency: Concurrency keys: who has them, who waits for them.
+        dependencies: Which runs wait for which.
         quotas: What owners may have.
         gpus: What is known against GPUs.
     """
@@ -59,6 +61,7 @@ class UnitOfWork:
         self.pulse = PulseRepository(transaction)
         self.run_times = RunTimesRepository(transaction)
         self.concurrency = ConcurrencyRepository(transaction)
+        self.dependencies = DependencyRepository(transaction, self.runs)
         self.quotas = QuotaRepository(transaction)
         self.gpus = GpuRepository(transaction)
 

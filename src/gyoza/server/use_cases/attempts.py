@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import format_time
+from gyoza.server.storage.lanes import stand_in_line
 from gyoza.server.storage.preemptions import MOST_PREEMPTIONS, PREEMPTED, preemptions
 from gyoza.server.storage.records import CancelIntent, HeldAttempt
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.concurrency import stand_in_line
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.retry_policy import Failure, NoRetry, Retry, decide_retry
 

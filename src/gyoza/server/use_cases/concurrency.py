@@ -11,12 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Final
 
-from gyoza.models import Execution, InputSpecs, OpRun, OpRunState
+from gyoza.models import Execution, InputSpecs, OpRun
 from gyoza.models.value_types import known_type
-from gyoza.server.storage.lanes import AWAITING_KEY, awaits_of, key_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.wire import strict_json
 from gyoza.wire.messages import Fault
@@ -98,16 +96,6 @@ def with_key(execution: Execution, inputs: Mapping[str, Any]) -> tuple[Execution
 def limit_of(run: OpRun) -> int:
     """Return how many runs of its key may be at work at once by a run with a key."""
     return (run.execution.concurrency or {})["limit"]
-
-
-def stand_in_line(run: OpRun, now: datetime) -> None:
-    """Have a run with a key that is about to be written wait for it, if it is to wait now.
-
-    What is delayed comes to wait when it is due, and what comes after other runs once they ended.
-    """
-    due = run.due_at is None or run.due_at <= now
-    if run.state is OpRunState.PENDING and due and key_of(run) and awaits_of(run) is None:
-        run.phase = AWAITING_KEY
 
 
 def let_in(uow: UnitOfWork, runs: Iterable[OpRun]) -> None:

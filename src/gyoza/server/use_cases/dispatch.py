@@ -17,10 +17,9 @@ from gyoza.server.scheduling.planner import Placement
 from gyoza.server.scheduling.snapshot import PendingRun, Shape, Snapshot
 from gyoza.server.settings import Settings
 from gyoza.server.storage import records
-from gyoza.server.storage.lanes import Barred, awaits_of, key_of
+from gyoza.server.storage.lanes import Barred, awaits_of, key_of, stand_in_line
 from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
-from gyoza.server.use_cases.concurrency import stand_in_line
 from gyoza.server.use_cases.durations import most_seconds, usual_seconds
 from gyoza.server.use_cases.limits import Guards, barred, read_limits, with_owners
 from gyoza.server.use_cases.worker_states import worker_snapshot

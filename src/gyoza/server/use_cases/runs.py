@@ -14,20 +14,20 @@ from typing import Final
 from gyoza.models import EventType, OpRun, OpRunState
 from gyoza.models.timestamps import format_time
 from gyoza.server.errors import (
-    AmbiguousId,
     InvalidInput,
     InvalidRequest,
     RunCompleted,
     RunEnded,
     RunHeld,
     RunNotEnded,
-    RunNotFound,
     ServerError,
 )
+from gyoza.server.storage.lanes import stand_in_line
 from gyoza.server.storage.records import RunFilter, StoredEvent, StoredLog
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import CANCELLED, stop_run
-from gyoza.server.use_cases.concurrency import let_in, stand_in_line
+from gyoza.server.use_cases.concurrency import let_in
+from gyoza.server.use_cases.dependencies import Predecessors
 from gyoza.server.use_cases.explanation import explanation_of
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in
@@ -37,6 +37,7 @@ from gyoza.server.use_cases.references import (
     named_in,
     reference_faults,
 )
+from gyoza.server.use_cases.run_ids import whole_id
 from gyoza.server.use_cases.submission import Catalogue, priority_faults, run_from
 from gyoza.wire import messages
 from gyoza.wire.messages import (
@@ -53,7 +54,6 @@ from gyoza.wire.messages import (
 )
 from gyoza.wire.strict_json import StrictJsonError
 
-MIN_PREFIX_CHARS: Final = 8
 _CALLERS_EVENTS: Final = (EventType.INFO, EventType.ERROR)
 _HELD: Final = (OpRunState.ASSIGNED, OpRunState.RUNNING)
 
@@ -100,6 +100,7 @@ def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
 
     Raises:
         InvalidInput: With every fault as a JSON pointer (`/inputs/...`); nothing is created.
+            A run that it is to come after is unknown, or has failed already.
         OpNotFound: No op has the id in `op_definition`.
         VersionNotFound: The op has no such version.
         OpArchived: The op takes no new runs.
@@ -109,9 +110,12 @@ def submit_run(uow: UnitOfWork, command: SubmitRun, outside: Outside) -> OpRun:
     catalogue = Catalogue(uow)
     run = run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
     files = checked_references(uow, run.inputs, "/inputs")
+    predecessors = Predecessors(uow)
+    predecessors.hold(run, command)
     QueueQuotas(uow, outside.settings).take(run.owner)
     stand_in_line(run, now)
     uow.runs.add([run])
+    predecessors.write((run.id,))
     let_in(uow, [run])
     uow.artifacts.refer((run.id, sha256) for sha256 in files)
     return run
@@ -135,13 +139,14 @@ def submit_batch(
         raise InvalidRequest([Fault(pointer="/runs", message=message)])
     now = uow.now()
     batch_id = outside.ids("bat", now)
-    catalogue = Catalogue(uow)
-    made = [_run_or_error(document, catalogue, uow, outside) for document in documents]
+    submits = _Submits(uow, outside)
+    made = [submits.run_or_error(document) for document in documents]
     made, files = _with_files_checked(uow, made)
     made = QueueQuotas(uow, outside.settings).sifted(made)
     _stand_in_line(made, now)
     uow.runs.add([each for each in made if isinstance(each, OpRun)], batch_id=batch_id)
     taken = {each.id for each in made if isinstance(each, OpRun)}
+    submits.predecessors.write(taken)
     uow.artifacts.refer(each for each in files if each[0] in taken)
     outcomes = [each.id if isinstance(each, OpRun) else each for each in made]
     return SubmittedBatch(batch_id, outcomes)
@@ -159,7 +164,7 @@ def get_run(uow: UnitOfWork, id_or_prefix: str, *, events: bool = False) -> OpRu
         RunNotFound: Nothing matches.
         AmbiguousId: More than one run matches.
     """
-    run_id = _whole_id(uow, id_or_prefix)
+    run_id = whole_id(uow, id_or_prefix)
     return uow.runs.with_events(run_id) if events else uow.runs.get(run_id)
 
 
@@ -293,7 +298,7 @@ def list_events(uow: UnitOfWork, run_id: str, *, after: int = 0, limit: int = 50
     Raises:
         RunNotFound: No such run.
     """
-    run_id = _whole_id(uow, run_id)
+    run_id = whole_id(uow, run_id)
     found = uow.runs.events(run_id, after, limit)
     if not found:
         uow.runs.last_event_number(run_id)  # an unknown run is an error, an empty page is none
@@ -348,28 +353,27 @@ def explain_run(uow: UnitOfWork, run_id: str, outside: Outside) -> JsonObject:
     return explanation_of(uow, get_run(uow, run_id, events=True), outside)
 
 
-def _whole_id(uow: UnitOfWork, id_or_prefix: str) -> str:
-    if len(id_or_prefix) < MIN_PREFIX_CHARS:
-        raise RunNotFound(id_or_prefix, min_chars=MIN_PREFIX_CHARS)
-    ids = uow.runs.ids_with_prefix(id_or_prefix)
-    if not ids:
-        raise RunNotFound(id_or_prefix)
-    if len(ids) > 1 and id_or_prefix not in ids:
-        raise AmbiguousId(id_or_prefix, ids)
-    return ids[0]
+class _Submits:
+    """The submits of one batch: what they name is looked up once."""
 
+    def __init__(self, uow: UnitOfWork, outside: Outside) -> None:
+        self.predecessors = Predecessors(uow)
+        self._catalogue = Catalogue(uow)
+        self._now = uow.now()
+        self._outside = outside
 
-def _run_or_error(
-    document: JsonObject, catalogue: Catalogue, uow: UnitOfWork, outside: Outside
-) -> OpRun | ServerError:
-    now = uow.now()
-    try:
-        command = messages.convert(document, SubmitRun)
-        return run_from(command, catalogue, outside.settings, outside.ids("run", now), now)
-    except StrictJsonError as error:
-        return InvalidRequest([Fault(pointer=error.pointer, message=str(error))])
-    except ServerError as error:
-        return error
+    def run_or_error(self, document: JsonObject) -> OpRun | ServerError:
+        """Return the run that a document asks for, or why there is none."""
+        run_id = self._outside.ids("run", self._now)
+        try:
+            command = messages.convert(document, SubmitRun)
+            run = run_from(command, self._catalogue, self._outside.settings, run_id, self._now)
+            self.predecessors.hold(run, command)
+        except StrictJsonError as error:
+            return InvalidRequest([Fault(pointer=error.pointer, message=str(error))])
+        except ServerError as error:
+            return error
+        return run
 
 
 def _with_files_checked(

@@ -23,6 +23,7 @@ from gyoza.server.storage.migrate import current_revision, head_revision, migrat
 from gyoza.server.storage.repositories import (
     assignments,
     concurrency,
+    dependencies,
     quotas,
     run_positions,
     run_queue,
@@ -111,6 +112,19 @@ def test_every_table_and_index_can_be_made_on_postgresql() -> None:
         assert str(CreateTable(table).compile(dialect=dialect))
         for index in table.indexes:
             assert str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_who_still_waits_for_an_ended_run_is_found_by_indexes(migrated: Connection) -> None:
+    compiled: Any = dependencies.ENDED_AND_AWAITED.compile(dialect=migrated.dialect)
+
+    rows = migrated.exec_driver_sql(
+        f"EXPLAIN QUERY PLAN {compiled}", tuple(1 for _ in compiled.positiontup)
+    )
+    plan = [row.detail for row in rows]
+
+    assert any("ix_run_dependencies_after_id (after_id>?)" in line for line in plan)
+    assert any("SEARCH op_runs" in line for line in plan)
+    assert not any("SCAN op_runs" in line or "SCAN run_dependencies" in line for line in plan)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from typing import Final
 from sqlalchemy import insert, update
 
 from gyoza.models import OpRun, OpRunState
+from gyoza.models.lifecycle import is_terminal
 from gyoza.server.errors import Superseded
 from gyoza.server.storage.deadlines import Before, schedule_of
-from gyoza.server.storage.lanes import key_of
+from gyoza.server.storage.lanes import awaits_of, key_of
 from gyoza.server.storage.records import CancelIntent
 from gyoza.server.storage.repositories import run_rows
 from gyoza.server.storage.repositories.events import NumberedEvent, record_events
@@ -105,11 +106,12 @@ class Change:
             NumberedEvent(run.id, number, event)
             for number, event in enumerate(collected, loaded.last_event + 1)
         ]
+        self.ends = run.is_terminal and not is_terminal(loaded.before.state)
         self.frees_a_place = run.state is not loaded.before.state and run.state not in _HELD
         self.after = Loaded(
             version=loaded.version + 1,
             last_event=last_event,
-            before=Before(run.state, len(rows), schedule),
+            before=Before(run.state, len(rows), schedule, awaits_of(run)),
             attempts={row["attempt"]: row for row in rows},
             cancel=None if self.forgets_cancel else loaded.cancel,
         )
@@ -134,6 +136,8 @@ def write_changes(transaction: Transaction, changes: Sequence[Change]) -> None:
     record_events(transaction, [event for each in changes for event in each.events])
     for each in changes:
         transaction.touch_key(each.key)
+        if each.ends:
+            transaction.note_end(each.run_id)
     if any(each.frees_a_place for each in changes):
         transaction.wake("dispatch")
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, delete, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, text, update
 
 from gyoza.server.storage.instants import from_us, maybe_from_us, to_us
 from gyoza.server.storage.lanes import AWAITING_KEY, Barred
+from gyoza.server.storage.planning_schema import run_dependencies
 from gyoza.server.storage.records import Overdue, PendingRun
 from gyoza.server.storage.repositories.run_rows import from_text
 from gyoza.server.storage.schema import DELAYED, ENDED, READY, op_runs, reservations
@@ -92,7 +93,12 @@ QUEUE_OVERDUE: Final = (
 
 OLDEST_ENDED: Final = (
     select(op_runs.c.id)
-    .where(text(ENDED), op_runs.c.ended_us < bindparam("before"))
+    .where(
+        text(ENDED),
+        op_runs.c.ended_us < bindparam("before"),
+        # How it ended is still to be told to those who wait for it.
+        ~exists().where(run_dependencies.c.after_id == op_runs.c.id),
+    )
     .order_by(op_runs.c.ended_us)
     .limit(bindparam("count"))
 )

@@ -330,7 +330,7 @@ class RunRepository:
         self._loaded[run.id] = Loaded(
             version=first["version"],
             last_event=first["last_event"],
-            before=Before(run.state, len(attempts), run_rows.schedule_part(first)),
+            before=Before(run.state, len(attempts), run_rows.schedule_part(first), first["awaits"]),
             attempts={row["attempt"]: row for row in attempts},
             cancel=_cancel_of(first),
         )
