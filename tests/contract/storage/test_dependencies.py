@@ -50,7 +50,7 @@ def changed(store: Store, run: OpRun, change: Callable[[OpRun], object]) -> None
 
 
 def completed(store: Store, run: OpRun) -> None:
-    changed(store, run, lambda each: (each.assign("wrk_1"), each.complete({})))
+    changed(store, run, lambda each: (each.assign("wrk_1"), each.complete()))
 
 
 def failed(store: Store, run: OpRun) -> None:
@@ -128,7 +128,7 @@ def test_a_run_that_fails_and_is_retried_at_the_same_moment_has_not_ended(
     first = added(store, clock)
     run = after(store, clock, first)
 
-    changed(store, first, lambda each: (each.fail("no"), each.retry(force=True)))
+    changed(store, first, lambda each: (each.fail("no", reason="OOM"), each.retry(force=True)))
 
     assert now_of(store, run) == (OpRunState.PENDING, AWAITING_RUNS, None)
 

@@ -7,7 +7,7 @@ takes up what that left over.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Final, NamedTuple
 
 from gyoza.models import OpRun, OpRunState
@@ -57,9 +57,7 @@ class Predecessors:
             raise InvalidInput([Fault(pointer="/after", message=message)])
         faults: list[Fault] = []
         waits: dict[str, Condition] = {}
-        asked = [("success", each) for each in enumerate(command.after)]
-        asked += [("any", each) for each in enumerate(command.after_any)]
-        for condition, (index, name) in asked:
+        for condition, index, name in _asked(command):
             found = self._find(name)
             fault = found if isinstance(found, str) else _fault_of(found, condition)
             if fault:
@@ -92,6 +90,14 @@ class Predecessors:
         except (RunNotFound, AmbiguousId) as error:
             return str(error)
         return _Named(run_id, self._uow.dependencies.states_of([run_id])[run_id])
+
+
+def _asked(command: SubmitRun) -> Iterator[tuple[Condition, int, str]]:
+    # Those that have to complete first: whoever is named both ways has to.
+    for index, name in enumerate(command.after):
+        yield "success", index, name
+    for index, name in enumerate(command.after_any):
+        yield "any", index, name
 
 
 def _fault_of(found: _Named, condition: Condition) -> str:

@@ -133,7 +133,8 @@ class DependencyRepository:
 
     def left_over(self, limit: int) -> list[str]:
         """Return runs that are over while others still wait for them."""
-        return list(self._connection.execute(ENDED_AND_AWAITED, {"count": limit}).scalars())
+        found = self._connection.execute(ENDED_AND_AWAITED, {"count": limit})
+        return [run_id for (run_id,) in found]
 
     def take_up(self, limit: int) -> int:
         """Have runs settled that an earlier transaction left over; returns how many."""
