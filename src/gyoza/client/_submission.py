@@ -33,6 +33,7 @@ def submission(
     timeouts: Document | JsonObject | None = None,
     tags: Mapping[str, str] | None = None,
     due_at: datetime | None = None,
+    due_in_s: float | None = None,
 ) -> SubmitRun:
     """Return the body of a submit; what is None is left to the op or the server."""
     return SubmitRun(
@@ -48,6 +49,7 @@ def submission(
         timeouts=_plain(timeouts),
         tags=dict(tags or {}),
         due_at=None if due_at is None else format_time(due_at),
+        due_in_s=due_in_s,
     )
 
 

@@ -260,6 +260,7 @@ class AsyncGyozaClient:
         tags: Mapping[str, str] | None = None,
         timeouts: Document | JsonObject | None = None,
         due_at: datetime | None = None,
+        due_in_s: float | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
     ) -> AsyncRunHandle:
@@ -274,6 +275,7 @@ class AsyncGyozaClient:
             tags: Your own labels, to find the run by.
             timeouts: Overrides of the op's timeouts, in seconds.
             due_at: Not to be started before; None means at once.
+            due_in_s: The same as seconds from now, by the server's clock; not both.
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
@@ -290,6 +292,7 @@ class AsyncGyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            due_in_s=due_in_s,
         )
         return await self._submitted(body, idempotency_key, wait=wait)
 
@@ -306,6 +309,7 @@ class AsyncGyozaClient:
         tags: Mapping[str, str] | None = None,
         timeouts: Document | JsonObject | None = None,
         due_at: datetime | None = None,
+        due_in_s: float | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
     ) -> AsyncRunHandle:
@@ -323,6 +327,7 @@ class AsyncGyozaClient:
             tags: Your own labels, to find the run by.
             timeouts: Overrides of the timeouts, in seconds.
             due_at: Not to be started before; None means at once.
+            due_in_s: The same as seconds from now, by the server's clock; not both.
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
@@ -341,6 +346,7 @@ class AsyncGyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            due_in_s=due_in_s,
         )
         return await self._submitted(body, idempotency_key, wait=wait)
 

@@ -212,6 +212,22 @@ def test_an_image_runs_without_an_op(shell: Shell, server: PretendServer) -> Non
     assert server.bodies[-1]["inputs"] == {"n": 1}
 
 
+def test_a_run_can_be_asked_for_later(shell: Shell, server: PretendServer) -> None:
+    shell("run", "--image", "busybox", "--in", "1h30m", "-d")
+    shell("run", "--image", "busybox", "--at", "2099-05-04T08:00:00Z", "-d")
+
+    assert [body.get("due_in_s") for body in server.bodies[-2:]] == [5400, None]
+    assert server.bodies[-1]["due_at"] == "2099-05-04T08:00:00.000000Z"
+
+
+def test_two_ways_to_say_when_are_one_too_many(shell: Shell, server: PretendServer) -> None:
+    code, _, err = shell("run", "--image", "busybox", "--in", "1h", "--at", "22:30")
+
+    assert code == 2
+    assert "leave one out" in err
+    assert server.bodies == []
+
+
 def test_an_unknown_op_is_answered_with_near_names(shell: Shell) -> None:
     code, _, err = shell("run", "wordcuont")
 
