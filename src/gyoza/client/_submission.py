@@ -33,6 +33,7 @@ def submission(
     timeouts: Document | JsonObject | None = None,
     tags: Mapping[str, str] | None = None,
     due_at: datetime | None = None,
+    due_in_s: float | None = None,
     after: Sequence[str] = (),
     after_any: Sequence[str] = (),
 ) -> SubmitRun:
@@ -50,6 +51,7 @@ def submission(
         timeouts=_plain(timeouts),
         tags=dict(tags or {}),
         due_at=None if due_at is None else format_time(due_at),
+        due_in_s=due_in_s,
         after=list(after),
         after_any=list(after_any),
     )

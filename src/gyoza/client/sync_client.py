@@ -260,6 +260,7 @@ class GyozaClient:
         tags: Mapping[str, str] | None = None,
         timeouts: Document | JsonObject | None = None,
         due_at: datetime | None = None,
+        due_in_s: float | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
         after: Sequence[str] = (),
@@ -276,6 +277,7 @@ class GyozaClient:
             tags: Your own labels, to find the run by.
             timeouts: Overrides of the op's timeouts, in seconds.
             due_at: Not to be started before; None means at once.
+            due_in_s: The same as seconds from now, by the server's clock; not both.
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
@@ -295,6 +297,7 @@ class GyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            due_in_s=due_in_s,
             after=after,
             after_any=after_any,
         )
@@ -313,6 +316,7 @@ class GyozaClient:
         tags: Mapping[str, str] | None = None,
         timeouts: Document | JsonObject | None = None,
         due_at: datetime | None = None,
+        due_in_s: float | None = None,
         idempotency_key: str | None = None,
         wait: bool = False,
         after: Sequence[str] = (),
@@ -332,6 +336,7 @@ class GyozaClient:
             tags: Your own labels, to find the run by.
             timeouts: Overrides of the timeouts, in seconds.
             due_at: Not to be started before; None means at once.
+            due_in_s: The same as seconds from now, by the server's clock; not both.
             idempotency_key: The same key and request give the same run again; None makes a new
                 one for this call.
             wait: Whether to return only once the run is over.
@@ -353,6 +358,7 @@ class GyozaClient:
             tags=tags,
             timeouts=timeouts,
             due_at=due_at,
+            due_in_s=due_in_s,
             after=after,
             after_any=after_any,
         )

@@ -78,6 +78,8 @@ class Settings(BaseSettings):
             high priorities first; bounds what a queue of nothing but different runs costs.
         ageing_s: Seconds of waiting that count as one point of priority, up to a hundred: an hour
             is six points, so urgent work stays urgent and a night outranks the day's routine.
+        fair_share_half_life_s: Seconds after which what an owner had of the fleet counts half as
+            much against it, when owners want the same.
         owner_max_queued: Runs that an owner without a quota of its own may have waiting; None sets
             no limit.
         owner_max_active: Attempts that such an owner may have at work at once; likewise.
@@ -130,6 +132,7 @@ class Settings(BaseSettings):
     plan_window: int = Field(default=10_000, gt=0)
     plan_lanes: int = Field(default=2_000, gt=0)
     ageing_s: float = Field(default=600.0, gt=0)
+    fair_share_half_life_s: float = Field(default=3600.0, gt=0)
     owner_max_queued: int | None = Field(default=None, ge=0)
     owner_max_active: int | None = Field(default=None, ge=0)
     machinery_attempts: int = Field(default=5, ge=0)

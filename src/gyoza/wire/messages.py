@@ -137,6 +137,7 @@ class SubmitRun(Request):
     Attributes:
         priority: 0 to 100, higher first.
         due_at: RFC 3339 time before which the run does not start.
+        due_in_s: The same in seconds from the submit, by the server's clock; not both.
         timeouts: Overrides of the definition's timeouts: queue_s, pull_s, run_s, total_s.
         execution: Only for ad hoc runs; a definition brings its own.
         after: Runs that have to complete before this one starts, by their ids; if one of them ends
@@ -157,6 +158,7 @@ class SubmitRun(Request):
     owner: str | None = None
     tags: dict[str, str] = {}
     due_at: str | None = None
+    due_in_s: float | None = None
     after: list[str] = []
     after_any: list[str] = []
 

@@ -191,6 +191,32 @@ def test_inputs_priority_tags_and_key_reach_the_server(shell: Shell, server: Pre
     assert (sent["priority"], sent["tags"]) == (9, {"a": "b"})
 
 
+def test_the_runs_before_reach_the_server_and_at_last_is_one_of_them(
+    shell: Shell, server: PretendServer
+) -> None:
+    shell("run", "wordcount", "-i", "text=a", "-d")
+
+    shell(
+        *("run", "wordcount", "-i", "text=a", "-d"),
+        *("--after", "@last", "--after", "01hx3k00", "--after-any", "run_01hx3k01"),
+    )
+
+    sent = server.bodies[-1]
+    assert sent["after"] == [RUN_ID, "run_01hx3k00"]
+    assert sent["after_any"] == ["run_01hx3k01"]
+
+
+@pytest.mark.parametrize("option", ["--after", "--after-any"])
+def test_a_run_here_comes_after_nothing_on_a_server(
+    shell: Shell, server: PretendServer, option: str
+) -> None:
+    code, _, err = shell("run", ".", "--local", option, "run_01hx3k00")
+
+    assert code == 2
+    assert f"{option} is for runs on a server" in err
+    assert server.seen == []
+
+
 def test_a_file_input_is_stored_first_and_named_by_its_hash(
     shell: Shell, server: PretendServer, tmp_path: Path
 ) -> None:
@@ -210,6 +236,22 @@ def test_an_image_runs_without_an_op(shell: Shell, server: PretendServer) -> Non
 
     assert server.bodies[-1]["image"] == "busybox"
     assert server.bodies[-1]["inputs"] == {"n": 1}
+
+
+def test_a_run_can_be_asked_for_later(shell: Shell, server: PretendServer) -> None:
+    shell("run", "--image", "busybox", "--in", "1h30m", "-d")
+    shell("run", "--image", "busybox", "--at", "2099-05-04T08:00:00Z", "-d")
+
+    assert [body.get("due_in_s") for body in server.bodies[-2:]] == [5400, None]
+    assert server.bodies[-1]["due_at"] == "2099-05-04T08:00:00.000000Z"
+
+
+def test_two_ways_to_say_when_are_one_too_many(shell: Shell, server: PretendServer) -> None:
+    code, _, err = shell("run", "--image", "busybox", "--in", "1h", "--at", "22:30")
+
+    assert code == 2
+    assert "leave one out" in err
+    assert server.bodies == []
 
 
 def test_an_unknown_op_is_answered_with_near_names(shell: Shell) -> None:

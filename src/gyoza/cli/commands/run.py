@@ -30,6 +30,8 @@ class Options:
         input_file: JSON object of inputs.
         priority: 0 to 100, higher first; None is the server's default.
         tags: `key=value` words.
+        at: Time before which it does not start; None is at once.
+        delay: The same as a duration from now.
         version: Of the op; None is the current one.
         detach: Whether to return once it is submitted.
         idempotency_key: The same key and request give the same run again.
@@ -38,8 +40,8 @@ class Options:
         out: Where output files go; None is a folder under `gyoza-out` for a run here, and leaves
             them on the server for a run there.
         base: Image to build a project on.
-        after: Ids of runs that have to complete first.
-        after_any: Ids of runs that have to end first.
+        after: Runs that have to complete first: ids, their beginnings, or `@last`.
+        after_any: Runs that have to end first, however they end.
     """
 
     op: str | None = None
@@ -48,6 +50,8 @@ class Options:
     input_file: Path | None = None
     priority: int | None = None
     tags: tuple[str, ...] = ()
+    at: str | None = None
+    delay: str | None = None
     version: str | None = None
     detach: bool = False
     idempotency_key: str | None = None
@@ -86,6 +90,12 @@ def command(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="To find the run by.")
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Start then: 22:30, '2031-05-04 08:00'.")
+    ] = None,
+    delay: Annotated[
+        str | None, typer.Option("--in", metavar="DURATION", help="Start after: 90s, 2h30m.")
+    ] = None,
     version: Annotated[str | None, typer.Option(help="Of the op; default the current.")] = None,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Submit only.")] = False,
     idempotency_key: Annotated[
@@ -104,10 +114,12 @@ def command(
         str | None, typer.Option(metavar="IMAGE", help="Image to build on, with --local.")
     ] = None,
     after: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Start once this run has completed.")
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Start once it has completed; repeatable."),
     ] = None,
     after_any: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Start once this run has ended.")
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Start once it has ended, however; repeatable."),
     ] = None,
 ) -> int:
     """Run an op, or an image, and follow it to its end.
@@ -121,6 +133,8 @@ def command(
         input_file=input_file,
         priority=priority,
         tags=tuple(tag or ()),
+        at=at,
+        delay=delay,
         version=version,
         detach=detach,
         idempotency_key=idempotency_key,
@@ -186,6 +200,8 @@ def _refuse_what_needs_a_server(options: Options) -> None:
     given = {
         "--priority": options.priority is not None,
         "--tag": bool(options.tags),
+        "--at": options.at is not None,
+        "--in": options.delay is not None,
         "--version": options.version is not None,
         "--detach": options.detach,
         "--idempotency-key": options.idempotency_key is not None,
@@ -205,6 +221,8 @@ def _refuse_what_is_local(options: Options) -> None:
             f"{options.op} is a path, and a server runs ops by their ids",
             hint=f"`gyoza run {options.op} --local` runs it here; `gyoza deploy` makes it an op",
         )
+    if options.at is not None and options.delay is not None:
+        raise CliError("--at and --in both say when to start: leave one out")
     if options.base is not None:
         raise CliError("--base is for runs on this machine: add --local")
     if options.out is not None and options.detach:
@@ -229,6 +247,7 @@ def _specs(options: Options, client: GyozaClient) -> dict[str, InputSpec]:
 
 
 def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandle:
+    from gyoza.cli.documents import given_id
     from gyoza.cli.inputs import parse_inputs, uploader
     from gyoza.cli.tags import parse_tags
     from gyoza.wire.messages import DEFAULT_PRIORITY
@@ -244,13 +263,22 @@ def _submit(options: Options, context: Context, client: GyozaClient) -> RunHandl
     common: dict[str, Any] = {
         "priority": DEFAULT_PRIORITY if options.priority is None else options.priority,
         "tags": parse_tags(options.tags),
+        **_due(options, context),
         "idempotency_key": options.idempotency_key,
-        "after": options.after,
-        "after_any": options.after_any,
+        "after": [given_id(each, context) for each in options.after],
+        "after_any": [given_id(each, context) for each in options.after_any],
     }
     if options.op:
         return client.run(options.op, inputs, version=options.version, **common)
     return client.run_image(str(options.image), inputs, **common)
+
+
+def _due(options: Options, context: Context) -> dict[str, Any]:
+    from gyoza.cli.moments import moment_at, seconds_in
+
+    if options.at is not None:
+        return {"due_at": moment_at(options.at, context.now())}
+    return {} if options.delay is None else {"due_in_s": seconds_in(options.delay)}
 
 
 def _save(run_id: str, folder: Path, context: Context) -> None:

@@ -10,6 +10,7 @@ from gyoza.server.loops.dispatcher import Dispatcher
 from gyoza.server.loops.loop import Duty, Loop
 from gyoza.server.loops.pruner import Pruner
 from gyoza.server.loops.rescuer import Rescuer
+from gyoza.server.loops.sampler import Sampler
 from gyoza.server.storage.artifact_files import ArtifactFiles
 from gyoza.server.storage.store import Store
 from gyoza.server.use_cases.outside import Outside
@@ -33,6 +34,7 @@ class Roster:
             Dispatcher(store, settings, clock),
             Rescuer(store, outside),
             Pruner(store, settings),
+            Sampler(store, settings),
         ]
         if files is not None:
             duties.append(Collector(store, files, settings, clock))

@@ -65,6 +65,10 @@ class Shares:
             found = self._found[owner] = self._share(owner)
         return found
 
+    def held(self) -> dict[str | None, float]:
+        """The largest part of any resource that each owner who holds something has."""
+        return {owner: self._part(owner) for owner in self._held}
+
     def give(self, owner: str | None, shape: Shape) -> None:
         """Count a run that was placed."""
         self._add(owner, (shape.cpu, shape.ram_mb, shape.vram_mb))
@@ -73,12 +77,14 @@ class Shares:
     def _share(self, owner: str | None) -> _Share:
         past = self._past.get(owner, 0.0)
         steps = int(past * _PAST_STEPS)
+        return self._part(owner) * (1 + past), steps
+
+    def _part(self, owner: str | None) -> float:
         held = self._held.get(owner)
         if held is None:
-            return 0.0, steps
+            return 0.0
         (cpu, ram_mb, vram_mb), (all_cpu, all_ram_mb, all_vram_mb) = held, self._total
-        part = max(cpu / all_cpu, ram_mb / all_ram_mb, vram_mb / all_vram_mb)
-        return part * (1 + past), steps
+        return max(cpu / all_cpu, ram_mb / all_ram_mb, vram_mb / all_vram_mb)
 
     def _add(self, owner: str | None, more: tuple[int, int, int]) -> None:
         cpu, ram_mb, vram_mb = self._held.get(owner, (0, 0, 0))

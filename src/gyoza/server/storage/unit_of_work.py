@@ -15,6 +15,7 @@ from gyoza.server.storage.repositories.gpus import GpuRepository
 from gyoza.server.storage.repositories.idempotency import IdempotencyRepository
 from gyoza.server.storage.repositories.logs import LogRepository
 from gyoza.server.storage.repositories.outbox import OutboxRepository
+from gyoza.server.storage.repositories.owner_use import OwnerUseRepository
 from gyoza.server.storage.repositories.pulse import PulseRepository
 from gyoza.server.storage.repositories.quotas import QuotaRepository
 from gyoza.server.storage.repositories.run_times import RunTimesRepository
@@ -45,6 +46,7 @@ class UnitOfWork:
         dependencies: Which runs wait for which.
         quotas: What owners may have.
         gpus: What is known against GPUs.
+        owner_use: What owners had of the fleet lately.
     """
 
     def __init__(self, transaction: Transaction, cluster: Callable[[], Cluster]) -> None:
@@ -64,6 +66,7 @@ class UnitOfWork:
         self.dependencies = DependencyRepository(transaction, self.runs)
         self.quotas = QuotaRepository(transaction)
         self.gpus = GpuRepository(transaction)
+        self.owner_use = OwnerUseRepository(transaction)
 
     def now(self) -> datetime:
         """The transaction's time, aware and in UTC: the same for all its statements."""

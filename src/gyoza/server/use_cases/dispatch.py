@@ -22,6 +22,7 @@ from gyoza.server.storage.records import Reservation, RunTimes, source_of
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.durations import most_seconds, usual_seconds
 from gyoza.server.use_cases.limits import Guards, barred, read_limits, with_owners
+from gyoza.server.use_cases.owner_use import used_lately
 from gyoza.server.use_cases.worker_states import worker_snapshot
 
 _Reserved: TypeAlias = Mapping[str, Sequence[Reservation]]
@@ -62,7 +63,9 @@ def read_snapshot(
         if wanted > 1:
             behind = uow.runs.lane(head.lane, wanted, now)[1:]
             runs += (_pending(run, shapes, times, settings) for run in behind)
-    return Snapshot(now, tuple(runs), workers, settings.ageing_s, limits)
+    return Snapshot(
+        now, tuple(runs), workers, settings.ageing_s, limits, used=used_lately(uow, settings)
+    )
 
 
 def _sources(heads: Iterable[records.PendingRun], reserved: _Reserved) -> set[str]:

@@ -7,7 +7,7 @@ definition changes nothing about it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
 from gyoza.models import (
@@ -31,6 +31,7 @@ from gyoza.wire.messages import MAX_PRIORITY, Fault, JsonObject, SubmitRun
 MAX_OWNER_CHARS: Final = 128
 MAX_TAGS: Final = 64
 MAX_TAG_CHARS: Final = 256
+MOST_DELAY_S: Final = 10 * 365 * 86400
 
 T = TypeVar("T")
 
@@ -99,7 +100,7 @@ def run_from(
     if command.op_definition is not None:
         definition = catalogue.get(command.op_definition, command.op_version)
     faults = _plain_faults(command)
-    due_at = _due_at(command, faults)
+    due_at = _due_at(command, now, faults)
     policies = _policies(command, definition, settings, faults)
     if definition is not None:
         faults += op_rules.input_faults(definition, command.inputs)
@@ -167,7 +168,9 @@ def priority_faults(priority: int) -> list[Fault]:
     return [Fault(pointer="/priority", message=message)]
 
 
-def _due_at(command: SubmitRun, faults: list[Fault]) -> datetime | None:
+def _due_at(command: SubmitRun, now: datetime, faults: list[Fault]) -> datetime | None:
+    if command.due_in_s is not None:
+        return _due_in(command.due_in_s, command.due_at, now, faults)
     if command.due_at is None:
         return None
     try:
@@ -176,6 +179,20 @@ def _due_at(command: SubmitRun, faults: list[Fault]) -> datetime | None:
         message = f"got {command.due_at[:80]!r}, expected a time such as 2031-05-04T09:08:07Z"
         faults.append(Fault(pointer="/due_at", message=message))
         return None
+
+
+def _due_in(
+    seconds: float, due_at: str | None, now: datetime, faults: list[Fault]
+) -> datetime | None:
+    if due_at is not None:
+        message = "goes without due_at: name the time or the seconds until it, not both"
+        faults.append(Fault(pointer="/due_in_s", message=message))
+    elif 0 <= seconds <= MOST_DELAY_S:
+        return now + timedelta(seconds=seconds)
+    else:
+        message = f"got {seconds:g}, expected 0 to {MOST_DELAY_S} seconds, ten years"
+        faults.append(Fault(pointer="/due_in_s", message=message))
+    return None
 
 
 def _policies(
