@@ -59,7 +59,7 @@ _STATES: Final = select(op_runs.c.id, op_runs.c.state).where(
 )
 
 
-def _ended_and_awaited() -> Select[tuple[str]]:
+def _ended_and_awaited() -> Select[str]:
     """Awaited runs that are over, by a walk that looks into the index once per awaited run."""
     name = run_dependencies.c.after_id
     first = select(func.min(name)).scalar_subquery()
@@ -133,8 +133,7 @@ class DependencyRepository:
 
     def left_over(self, limit: int) -> list[str]:
         """Return runs that are over while others still wait for them."""
-        found = self._connection.execute(ENDED_AND_AWAITED, {"count": limit})
-        return [run_id for (run_id,) in found]
+        return list(self._connection.execute(ENDED_AND_AWAITED, {"count": limit}).scalars())
 
     def take_up(self, limit: int) -> int:
         """Have runs settled that an earlier transaction left over; returns how many."""
