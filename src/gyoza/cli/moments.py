@@ -38,8 +38,8 @@ def moment_at(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     return moment
 
 
-def seconds_in(text: str) -> float:
-    """Return the seconds that `--in` names.
+def seconds_in(text: str, option: str = "--in") -> float:
+    """Return the seconds that an option names.
 
     Raises:
         CliError: It is no duration.
@@ -47,7 +47,7 @@ def seconds_in(text: str) -> float:
     try:
         return quantities.seconds(text)
     except ValueError as error:
-        raise CliError(f"--in: {error}") from error
+        raise CliError(f"{option}: {error}") from error
 
 
 def _next(at: time, now: datetime, zone: tzinfo | None) -> datetime:

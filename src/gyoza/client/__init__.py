@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from gyoza.client._bulk import BulkSummary, RunSelection
     from gyoza.client.async_client import AsyncGyozaClient
     from gyoza.client.errors import (
         BadRequest,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gyoza.client.sync_client import GyozaClient
 
 _HOMES: Final = {
+    "gyoza.client._bulk": ("BulkSummary", "RunSelection"),
     "gyoza.client.async_client": ("AsyncGyozaClient",),
     "gyoza.client.errors": (
         "BadRequest",
@@ -76,6 +78,7 @@ __all__ = [
     "AsyncRunHandle",
     "Backoff",
     "BadRequest",
+    "BulkSummary",
     "ClientSettings",
     "Conflict",
     "ConnectFailed",
@@ -97,6 +100,7 @@ __all__ = [
     "RunError",
     "RunFailed",
     "RunHandle",
+    "RunSelection",
     "ServerFault",
     "ServerUnavailable",
     "TimedOut",

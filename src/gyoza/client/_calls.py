@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -23,6 +23,7 @@ from gyoza.wire.messages import (
     Artifact,
     ArtifactRef,
     BatchAnswer,
+    BulkAnswer,
     CancelRun,
     Event,
     JsonObject,
@@ -172,6 +173,12 @@ def submit_batch(documents: Sequence[JsonObject], key: str) -> Call[BatchAnswer]
     # Not the struct: to_builtins would copy ten thousand documents for nothing.
     request = _json("POST", "/runs:batch", {"runs": list(documents)}, key)
     return Call(request, lambda answer: _answers.message(answer, BatchAnswer))
+
+
+def change_runs(verb: Literal["cancel", "retry"], body: JsonObject) -> Call[BulkAnswer]:
+    """Cancel or retry one portion of the runs that match."""
+    request = _json("POST", f"/runs:{verb}", body)
+    return Call(request, lambda answer: _answers.message(answer, BulkAnswer))
 
 
 def list_runs(filters: Sequence[tuple[str, str]], page_token: str) -> Call[PageOf[OpRun]]:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gyoza.client import _calls, _files, _flows, _following
+from gyoza.client._bulk import BulkSummary, RunSelection, change_runs
 from gyoza.client._drivers import AsyncDriver
 from gyoza.client._submission import Document, change, run_filters, submission
 from gyoza.client.files import AsyncFileRef, FileInput, FileSource
@@ -571,6 +572,35 @@ class AsyncGyozaClient:
             Conflict: It has completed or failed already.
         """
         return await self._perform(_calls.cancel_run(run_id, reason, _new_key()))
+
+    async def cancel_runs(
+        self, wanted: RunSelection, *, reason: str = "", dry_run: bool = False
+    ) -> BulkSummary:
+        """Cancel all runs that match: at once while they wait, through their workers at work.
+
+        Args:
+            wanted: Which.
+            reason: Shown to people.
+            dry_run: Whether to count only.
+
+        Raises:
+            InvalidInput: The selection restricts nothing, or names a state that is over.
+        """
+        return await self._driver.run(
+            change_runs("cancel", wanted, self._backoff, dry_run=dry_run, reason=reason)
+        )
+
+    async def retry_runs(self, wanted: RunSelection, *, dry_run: bool = False) -> BulkSummary:
+        """Give all ended runs that match a new attempt.
+
+        Args:
+            wanted: Which; without a state, those that FAILED.
+            dry_run: Whether to count only.
+
+        Raises:
+            InvalidInput: The selection restricts nothing, or names a state that cannot be retried.
+        """
+        return await self._driver.run(change_runs("retry", wanted, self._backoff, dry_run=dry_run))
 
     async def retry_run(self, run_id: str) -> OpRun:
         """Give a FAILED or CANCELLED run a new attempt.

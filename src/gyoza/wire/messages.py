@@ -183,6 +183,39 @@ class CancelRun(Request):
     reason: str = ""
 
 
+class PickRuns(Request):
+    """Name runs by what they have in common, to change them in portions.
+
+    Attributes:
+        state: In any of these states; none is all that the verb usually takes.
+        created_before: RFC 3339; submitted before it.
+        all: A request that restricts nothing is meant.
+        dry_run: Only count.
+        page_token: Of the answer before; "" begins.
+    """
+
+    state: list[str] = []
+    op: str | None = None
+    owner: str | None = None
+    worker: str | None = None
+    batch: str | None = None
+    tags: dict[str, str] = {}
+    created_before: str | None = None
+    all: bool = False
+    dry_run: bool = False
+    page_token: str = ""
+
+
+class CancelRuns(PickRuns):
+    """Ask for runs to end: those PENDING, ASSIGNED or RUNNING; `reason` is shown to people."""
+
+    reason: str = ""
+
+
+class RetryRuns(PickRuns):
+    """Give runs that FAILED a new attempt; those CANCELLED too when `state` names it."""
+
+
 class RetryRun(Request):
     """Give a FAILED or CANCELLED run a new attempt."""
 
@@ -274,6 +307,22 @@ class BatchAnswer(Message):
 
     batch_id: str
     items: list[BatchItem]
+
+
+class BulkAnswer(Message):
+    """What became of one portion.
+
+    Attributes:
+        matched: Runs of it.
+        done: Those that are cancelled now, or have a new attempt; 0 in a dry run.
+        asked: Those at work, whose workers were asked to stop them.
+        next_page_token: Of the next portion; "" when this was the last.
+    """
+
+    matched: int
+    done: int = 0
+    asked: int = 0
+    next_page_token: str = ""
 
 
 class Artifact(Message):

@@ -43,6 +43,8 @@ OPEN_TO = {
     "removeQuota": {"caller"},
     "submitRun": {"caller"},
     "submitBatch": {"caller"},
+    "cancelRuns": {"caller"},
+    "retryRuns": {"caller"},
     "listRuns": {"caller"},
     "getRun": {"caller"},
     "patchRun": {"caller"},

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gyoza.cli import bulk
 from gyoza.cli.exit_codes import ExitCode
 from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.models import OpRun
+
+_NONE = bulk.Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +25,50 @@ class Options:
     Attributes:
         runs: Ids, beginnings of some, or `@last`.
         reason: Shown to people.
+        selection: Runs by what they have in common instead.
     """
 
     runs: tuple[str, ...]
     reason: str = ""
+    selection: bulk.Selection = _NONE
 
 
 def command(
     ctx: typer.Context,
+    *,
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Run ids, their beginnings, or @last.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Run ids, their beginnings, or @last."),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Shown to people.")] = "",
+    state: bulk.States = None,
+    op: bulk.Op = None,
+    owner: bulk.Owner = None,
+    worker: bulk.Worker = None,
+    batch: bulk.Batch = None,
+    tag: bulk.Tags = None,
+    older_than: bulk.OlderThan = None,
+    all: bulk.All = False,  # noqa: A002  the option's name
+    dry_run: bulk.DryRun = False,
+    yes: bulk.Yes = False,
 ) -> int:
-    """Ask for runs to end."""
-    return run(Options(tuple(runs), reason), context_of(ctx))
+    """Ask for runs to end, by their ids or all that match.
+
+    Example: gyoza cancel --op tiles --state PENDING
+    """
+    selection = bulk.Selection(
+        states=tuple(state or ()),
+        op=op,
+        owner=owner,
+        worker=worker,
+        batch=batch,
+        tags=tuple(tag or ()),
+        older_than=older_than,
+        all=all,
+        dry_run=dry_run,
+        yes=yes,
+    )
+    return run(Options(tuple(runs or ()), reason, selection), context_of(ctx))
 
 
 def run(options: Options, context: Context) -> ExitCode:
@@ -44,6 +76,9 @@ def run(options: Options, context: Context) -> ExitCode:
     from gyoza.cli.documents import run_document, whole_id
     from gyoza.cli.several import each_of, show_each
 
+    bulk.refuse_both(options.selection, options.runs, "cancel")
+    if not options.runs:
+        return bulk.change_many("cancel", options.selection, context, options.reason)
     with context.client() as client:
 
         def cancel(word: str) -> OpRun:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from gyoza.server.api import (
     artifacts,
+    bulk,
     definitions,
     health,
     limits,
@@ -34,6 +35,7 @@ OPENAPI_PATH: Final = f"{PREFIX}/openapi.json"
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *worker_protocol.OPERATIONS.all,
     *runs.OPERATIONS.all,
+    *bulk.OPERATIONS.all,
     *run_timelines.OPERATIONS.all,
     *definitions.OPERATIONS.all,
     *limits.OPERATIONS.all,

@@ -59,6 +59,7 @@ class RunFilter:
         worker: Worker of the current attempt.
         batch: Batch the run was submitted in.
         tags: All of these pairs of key and value.
+        created_before: Submitted before it.
     """
 
     states: tuple[OpRunState, ...] = ()
@@ -67,6 +68,7 @@ class RunFilter:
     worker: str | None = None
     batch: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    created_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

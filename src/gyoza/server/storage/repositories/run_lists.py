@@ -52,6 +52,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     found = [column == value for column, value in equal.items() if value is not None]
     if wanted.states:
         found.append(op_runs.c.state.in_([state.value for state in wanted.states]))
+    if wanted.created_before is not None:
+        found.append(op_runs.c.created_us < to_us(wanted.created_before))
     if wanted.worker is not None:
         found.append(_runs_on(wanted.worker))
     return found + [_has_tag(key, value) for key, value in wanted.tags]
