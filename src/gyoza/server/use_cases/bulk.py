@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import parse_time
 from gyoza.server.errors import InvalidInput, InvalidRequest
+from gyoza.server.storage.lanes import stand_in_line
 from gyoza.server.storage.records import RunFilter
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import CANCELLED, stop_run
-from gyoza.server.use_cases.concurrency import stand_in_line
 from gyoza.server.use_cases.paging import cut_page, key_in
 from gyoza.wire.messages import BulkAnswer, CancelRuns, Fault, PickRuns, RetryRuns
 
