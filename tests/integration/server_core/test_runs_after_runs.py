@@ -10,7 +10,7 @@ import pytest
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import format_time
 from gyoza.server.errors import InvalidInput
-from gyoza.server.loops.rescuer import Rescuer
+from gyoza.server.loops.settler import Settler
 from gyoza.server.storage.lanes import AWAITING_KEY, AWAITING_RUNS
 from gyoza.server.use_cases import runs
 from tests.integration.server_core.world import World
@@ -210,15 +210,32 @@ def test_retrying_what_failed_does_not_bring_back_who_was_cancelled(world: World
 
 
 @pytest.mark.anyio
-async def test_the_rescuer_ends_what_one_transaction_left_over(world: World) -> None:
+async def test_the_settler_ends_what_one_transaction_left_over(world: World) -> None:
     first = world.submit()
     documents = [{"image": "busybox", "after": [first.id]}] * 1200
     world.do(lambda uow: runs.submit_batch(uow, documents, world.outside))
-    rescuer = Rescuer(world.store, world.outside)
+    settler = Settler(world.store)
     world.cancel(first.id)
 
-    delays = [await rescuer.tick() for _ in range(3)]
+    delays = [await settler.tick() for _ in range(3)]
 
     left = world.do(lambda uow: uow.runs.count_by_state())
     assert left[OpRunState.PENDING] == 0
-    assert delays == [0.0, 0.0, world.outside.settings.rescue_interval_s]
+    assert delays[:2] == [0.0, 0.0]
+    assert delays[2] > world.outside.settings.rescue_interval_s
+
+
+@pytest.mark.anyio
+async def test_the_settler_is_woken_by_an_end_that_left_some_over(world: World) -> None:
+    few, many = world.submit(), world.submit()
+    for first, count in ((few, 3), (many, 501)):
+        documents = [{"image": "busybox", "after_any": [first.id]}] * count
+        world.do(lambda uow, documents=documents: runs.submit_batch(uow, documents, world.outside))
+
+    async with world.store.wakeups.subscribe("dependents") as waiter:
+        world.cancel(few.id)
+        after_few = await waiter.wait(0.05)
+        world.cancel(many.id)
+        after_many = await waiter.wait(5.0)
+
+    assert (after_few, after_many) == (False, True)

@@ -19,7 +19,6 @@ from gyoza.server.use_cases.leases import (
     expire_leases,
     look_for_troubles,
     release_unacknowledged,
-    settle_left_over,
 )
 from gyoza.server.use_cases.outside import Outside
 from gyoza.server.use_cases.patience import tick
@@ -52,12 +51,9 @@ class Rescuer:
         # Nobody works on an unclaimed assignment, so giving it back needs no amnesty.
         released = await self._do(release_unacknowledged) if troubles.unacknowledged else 0
         lost = await self._do(expire_leases) if troubles.expired else 0
-        rest = await self._store.write(settle_left_over) if troubles.left_over else 0
         if ended or released or lost:
             _log.info("rescued", ended=ended, released=released, lost=lost)
-        return (
-            0.0 if rest or BATCH in {released, lost} else self._outside.settings.rescue_interval_s
-        )
+        return 0.0 if BATCH in {released, lost} else self._outside.settings.rescue_interval_s
 
     async def _do(self, deed: Callable[[UnitOfWork, Outside], T]) -> T:
         return await self._store.write(lambda uow: deed(uow, self._outside))

@@ -11,6 +11,7 @@ from gyoza.server.loops.loop import Duty, Loop
 from gyoza.server.loops.pruner import Pruner
 from gyoza.server.loops.rescuer import Rescuer
 from gyoza.server.loops.sampler import Sampler
+from gyoza.server.loops.settler import Settler
 from gyoza.server.storage.artifact_files import ArtifactFiles
 from gyoza.server.storage.store import Store
 from gyoza.server.use_cases.outside import Outside
@@ -35,6 +36,7 @@ class Roster:
             Rescuer(store, outside),
             Pruner(store, settings),
             Sampler(store, settings),
+            Settler(store),
         ]
         if files is not None:
             duties.append(Collector(store, files, settings, clock))

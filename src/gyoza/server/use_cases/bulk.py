@@ -1,25 +1,24 @@
 """Cancelling and retrying many runs by what they have in common, a portion a transaction.
 
 Runs are met newest first by keyset pages, so what is submitted meanwhile is never met, and what a
-portion changed is not met again. A portion that is asked for twice does in effect what it would do
-once: what was changed no longer matches.
+portion changed is not met again under its token. A portion that is asked for twice does in effect
+what it would do once: what waited no longer matches, and who was asked to stop is asked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from gyoza.models import OpRun, OpRunState
 from gyoza.models.timestamps import parse_time
-from gyoza.server.errors import InvalidInput, InvalidRequest
-from gyoza.server.storage.lanes import stand_in_line
+from gyoza.server.errors import InvalidInput
 from gyoza.server.storage.records import RunFilter
 from gyoza.server.storage.unit_of_work import UnitOfWork
 from gyoza.server.use_cases.attempts import CANCELLED, stop_run
-from gyoza.server.use_cases.paging import cut_page, key_in
+from gyoza.server.use_cases.paging import PageQuery
+from gyoza.server.use_cases.runs import give_another_attempt, page_of_runs
 from gyoza.wire.messages import BulkAnswer, CancelRuns, Fault, PickRuns, RetryRuns
 
 PORTION: Final = 200
@@ -35,12 +34,6 @@ class _Verb(NamedTuple):
 _ALIVE: Final = (OpRunState.PENDING, OpRunState.ASSIGNED, OpRunState.RUNNING)
 _CANCEL: Final = _Verb("cancel", _ALIVE, _ALIVE)
 _RETRY: Final = _Verb("retry", (OpRunState.FAILED, OpRunState.CANCELLED), (OpRunState.FAILED,))
-
-
-@dataclass(frozen=True, slots=True)
-class _Portion:
-    runs: list[OpRun]
-    next: str
 
 
 def cancel_runs(uow: UnitOfWork, command: CancelRuns) -> BulkAnswer:
@@ -65,33 +58,19 @@ def retry_runs(uow: UnitOfWork, command: RetryRuns) -> BulkAnswer:
 
 
 def _retry(uow: UnitOfWork, run: OpRun) -> bool:
-    run.retry(force=True, now=uow.now())
-    stand_in_line(run, uow.now())
-    uow.runs.save(run)
+    give_another_attempt(uow, run)
     return True
 
 
 def _each(
     uow: UnitOfWork, command: PickRuns, verb: _Verb, change: Callable[[OpRun], bool]
 ) -> BulkAnswer:
-    portion = _portion(uow, command, verb)
+    page = PageQuery(PORTION, command.page_token)
+    runs, token = page_of_runs(uow, _wanted(command, verb), page)
     if command.dry_run:
-        return BulkAnswer(matched=len(portion.runs), next_page_token=portion.next)
-    done = sum(change(run) for run in portion.runs)
-    asked = len(portion.runs) - done
-    return BulkAnswer(
-        matched=len(portion.runs), done=done, asked=asked, next_page_token=portion.next
-    )
-
-
-def _portion(uow: UnitOfWork, command: PickRuns, verb: _Verb) -> _Portion:
-    wanted = _wanted(command, verb)
-    try:
-        found = uow.runs.page(wanted, key_in(command.page_token), PORTION + 1)
-    except (ValueError, OverflowError):
-        fault = Fault(pointer="/page_token", message="is of another list; start without a token")
-        raise InvalidRequest([fault]) from None
-    return _Portion(*cut_page(found, PORTION, uow.runs.position))
+        return BulkAnswer(matched=len(runs), next_page_token=token)
+    done = sum(change(run) for run in runs)
+    return BulkAnswer(matched=len(runs), done=done, asked=len(runs) - done, next_page_token=token)
 
 
 def _wanted(command: PickRuns, verb: _Verb) -> RunFilter:

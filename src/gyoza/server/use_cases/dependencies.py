@@ -1,8 +1,8 @@
 """Runs that come after others: what a submit may name, and holding its run back for them.
 
 A run can only name runs that exist, so nobody ever waits in a circle. What becomes of who waits is
-settled in the transaction that ends a run (`storage/repositories/dependencies.py`); the rescuer
-takes up what that left over.
+settled in the transaction that ends a run (`storage/repositories/dependencies.py`); what that left
+over is taken up by `loops/settler.py`.
 """
 
 from __future__ import annotations

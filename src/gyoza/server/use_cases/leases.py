@@ -36,14 +36,12 @@ class Troubles:
         overdue: Some run is past its queue or total timeout.
         unacknowledged: Some assignment was not claimed in time.
         expired: Some lease is over.
-        left_over: Somebody still waits for a run that is over.
     """
 
     tick: bool
     overdue: bool
     unacknowledged: bool
     expired: bool
-    left_over: bool
 
 
 def look_for_troubles(uow: UnitOfWork, outside: Outside) -> Troubles:
@@ -55,7 +53,6 @@ def look_for_troubles(uow: UnitOfWork, outside: Outside) -> Troubles:
         overdue=bool(uow.runs.overdue(now, 1)),
         unacknowledged=bool(uow.assignments.unacknowledged(claimed_by, 1)),
         expired=bool(uow.assignments.expired(now, 1)),
-        left_over=bool(uow.dependencies.left_over(1)),
     )
 
 
@@ -66,14 +63,6 @@ def end_overdue(uow: UnitOfWork) -> int:
     for run in uow.runs.get_many(overdue):
         ended += _end_one(uow, run, overdue[run.id])
     return ended
-
-
-def settle_left_over(uow: UnitOfWork) -> int:
-    """Let go or cancel who still waits for runs that are over; returns for how many runs.
-
-    Transactions that end a run settle this themselves, up to 500 who wait; the others are left.
-    """
-    return uow.dependencies.take_up(BATCH)
 
 
 def release_unacknowledged(uow: UnitOfWork, outside: Outside) -> int:

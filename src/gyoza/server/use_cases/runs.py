@@ -187,12 +187,21 @@ def list_runs(uow: UnitOfWork, query: RunQuery) -> tuple[list[OpRun], str]:
         batch=query.batch,
         tags=query.tags,
     )
+    return page_of_runs(uow, wanted, query.page)
+
+
+def page_of_runs(uow: UnitOfWork, wanted: RunFilter, page: PageQuery) -> tuple[list[OpRun], str]:
+    """Return a page of the runs that match, newest first, and the next page's token.
+
+    Raises:
+        InvalidRequest: The page token is of another list.
+    """
     try:
-        found = uow.runs.page(wanted, key_in(query.page.token), query.page.limit + 1)
+        found = uow.runs.page(wanted, key_in(page.token), page.limit + 1)
     except (ValueError, OverflowError):
         fault = Fault(pointer="page_token", message="is of another list; start without a token")
         raise InvalidRequest([fault]) from None
-    return cut_page(found, query.page.limit, uow.runs.position)
+    return cut_page(found, page.limit, uow.runs.position)
 
 
 def patch_run(uow: UnitOfWork, run_id: str, command: PatchRun) -> OpRun:
@@ -261,11 +270,16 @@ def retry_run(uow: UnitOfWork, run_id: str) -> OpRun:
         raise RunCompleted(run.id)
     if not run.is_terminal:
         raise RunNotEnded(run.id, run.state.value)
+    give_another_attempt(uow, run)
+    let_in(uow, [run])
+    return run
+
+
+def give_another_attempt(uow: UnitOfWork, run: OpRun) -> None:
+    """Have an ended run wait for a new attempt, due now; it waits for no other runs."""
     run.retry(force=True, now=uow.now())
     stand_in_line(run, uow.now())
     uow.runs.save(run)
-    let_in(uow, [run])
-    return run
 
 
 def add_event(uow: UnitOfWork, run_id: str, command: AddEvent) -> Event:

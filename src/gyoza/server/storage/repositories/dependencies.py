@@ -146,7 +146,7 @@ class DependencyRepository:
         """Let go or cancel who waited for the runs that ended in this transaction.
 
         Who is cancelled has ended too, so it goes on from there. Wakes `dispatch` where somebody
-        was let go.
+        was let go, and `dependents` where more may be left than it could settle.
         """
         left = MOST_AT_ONCE
         while self._transaction.ended_runs:
@@ -157,6 +157,8 @@ class DependencyRepository:
             self._connection.execute(_FORGET, {"runs": ended})
             if left:
                 left -= self._settle(ended, left)
+        if not left:
+            self._transaction.wake("dependents")
 
     def _settle(self, ended: Sequence[str], limit: int) -> int:
         given = {"ended": ended, "count": limit}
