@@ -76,7 +76,7 @@ def refuse_both(selection: Selection, names: tuple[str, ...], verb: str) -> None
     Raises:
         CliError: Both, or neither.
     """
-    if names and selection != Selection():
+    if names and selection != Selection(yes=selection.yes):
         raise CliError(f"{verb} runs by their ids, or by options such as --op: not both at once")
     if not names and selection.is_empty:
         raise CliError(

@@ -45,6 +45,9 @@ class RunSelection:
 class BulkSummary:
     """What became of the runs that were selected.
 
+    A portion whose answer was lost on the way is asked for again; what it had changed by then is not
+    counted.
+
     Attributes:
         matched: How many there were.
         done: How many are cancelled, or have a new attempt; 0 in a dry run.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gyoza.client import GyozaClient, RunSelection
+from gyoza.client import BulkSummary, GyozaClient, RunSelection
+from gyoza.server.use_cases.bulk import PORTION
 from tests.stories.stage import GYOZA, a_stage, own_environment
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -69,12 +71,21 @@ def test_without_anybody_to_ask_nothing_is_changed(url: str, gyoza: Command) -> 
         assert client.get_run(run_id).state.value == "PENDING"
 
 
+def test_a_script_may_say_yes_to_runs_by_their_ids_too(url: str, gyoza: Command) -> None:
+    (run_id,) = submit(url, 1, "yes")
+
+    assert gyoza("cancel", run_id, "--yes").returncode == 0
+    with GyozaClient(url) as client:
+        assert client.get_run(run_id).state.value == "CANCELLED"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("cancel",), "name the runs to cancel, or what they have in common"),
         (("cancel", "--yes"), "name the runs to cancel, or what they have in common"),
         (("cancel", "run_x", "--op", "y"), "not both at once"),
+        (("cancel", "run_x", "--dry-run"), "not both at once"),
         (("retry", "--state", "lost", "-y"), "lost is no state; expected one of"),
         (("retry", "--op", "y", "--follow"), "--follow follows one run"),
         (("cancel", "--older-than", "old"), "--older-than: got 'old', expected a duration"),
@@ -91,9 +102,22 @@ def test_what_makes_no_sense_is_refused_and_says_why(
 
 def test_a_program_gets_the_sums_of_all_portions(url: str) -> None:
     with GyozaClient(url) as client:
-        for _ in range(3):
-            client.run_image("silent:1", tags={"t": "three"}, due_in_s=3600)
+        document = {"image": "silent:1", "tags": {"t": "three"}, "due_in_s": 3600}
+        client.submit_batch([document] * (2 * PORTION + 1))
 
         summary = client.cancel_runs(RunSelection(tags={"t": "three"}), reason="enough")
 
-    assert (summary.matched, summary.done, summary.asked) == (3, 3, 0)
+    assert summary == BulkSummary(matched=401, done=401, asked=0)
+
+
+def test_workers_are_asked_to_stop_what_is_at_work(url: str, gyoza: Command) -> None:
+    with GyozaClient(url) as client:
+        handle = client.run_image("patient:1", tags={"t": "four"})
+        while client.get_run(handle.id).state.value != "RUNNING":
+            threading.Event().wait(0.05)
+
+        cancelled = gyoza("cancel", "--tag", "t=four", "-y", "--json")
+        ended = handle.wait()
+
+    assert json.loads(cancelled.stdout) == {"matched": 1, "done": 0, "asked": 1}
+    assert ended.state.value == "CANCELLED"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,8 +14,6 @@ from gyoza.cli.loading import context_of
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
     from gyoza.models import OpRun
-
-_NONE = bulk.Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Options:
 
     runs: tuple[str, ...]
     reason: str = ""
-    selection: bulk.Selection = _NONE
+    selection: bulk.Selection = field(default_factory=bulk.Selection)
 
 
 def command(

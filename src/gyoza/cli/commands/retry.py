@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +13,6 @@ from gyoza.cli.loading import context_of
 
 if TYPE_CHECKING:
     from gyoza.cli.context import Context
-
-_NONE = bulk.Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Options:
 
     run: str | None
     follow: bool = False
-    selection: bulk.Selection = _NONE
+    selection: bulk.Selection = field(default_factory=bulk.Selection)
 
 
 def command(
