@@ -54,6 +54,7 @@ class Callers:
         self._recorder, self._draw = recorder, draw
         self._stopping, self._giving_up = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
+        self._submitted: list[str] = []
         self._numbers = iter(range(1_000_000))
 
     def register_ops(self, image: str) -> None:
@@ -110,15 +111,26 @@ class Callers:
 
     def _submit(self, number: int, draw: random.Random) -> str | None:
         key = f"key-{number}"
+        before = self._before(draw)
         document = {
             "op_definition": draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0],
             "priority": draw.choice((0, 5, 50)),
             "constraints": {"cpu": 1, "ram_mb": draw.choice((32, 64))},
             "retry_policy": {"max_attempts": draw.choice((1, 2)), "backoff_ms": 300},
-            "tags": {"key": key},
+            "tags": {"key": key, **before},
+            **{way: [first] for way, first in before.items()},
         }
         answer = self._until_told("submit", key, "/runs", document, key=key)
-        return None if answer is None else answer.get("id")
+        run_id = None if answer is None else answer.get("id")
+        if run_id is not None:
+            self._submitted.append(run_id)
+        return run_id
+
+    def _before(self, draw: random.Random) -> dict[str, str]:
+        """Now and then a run to come after, by the way it has to end; the tags repeat it."""
+        if not self._submitted or draw.random() < 0.75:
+            return {}
+        return {draw.choice(("after", "after_any")): draw.choice(self._submitted[-6:])}
 
     def _until_running(self, run_id: str) -> None:
         """Wait until the run is at work, or over before anybody saw it."""

@@ -106,6 +106,36 @@ def everything_ends(index: Index) -> Iterator[str]:
             yield f"run {run_id} is still {row['state']} ({row['phase']}) at the end"
 
 
+def nobody_starts_too_early(index: Index) -> Iterator[str]:
+    """I15: who comes after another run starts once that has ended as it had to, or never."""
+    for run_id, row in index.runs.items():
+        tags = json.loads(row["tags"])
+        first = tags.get("after") or tags.get("after_any")
+        if first is None:
+            continue
+        ends = [each for each in index.events.get(first, []) if each.is_final]
+        for event in _until_reopened(index.events.get(run_id, [])):
+            met = [each for each in ends if each.t <= event.t]
+            if event.type == "ASSIGNED" and not _has_met(met, needs_success="after" in tags):
+                yield f"run {run_id} was assigned before {first} had ended as it had to"
+            if event.payload.get("reason") == "DEPENDENCY_FAILED" and (
+                "after" not in tags or all(each.type == "COMPLETED" for each in met)
+            ):
+                yield f"run {run_id} was cancelled for {first}, which had not failed"
+
+
+def _until_reopened(events: list[Event]) -> Iterator[Event]:
+    """The events before a retry by hand: after one a run waits for nobody."""
+    for event in events:
+        yield event
+        if event.is_final:
+            return
+
+
+def _has_met(ends: list[Event], *, needs_success: bool) -> bool:
+    return any(each.type == "COMPLETED" or not needs_success for each in ends)
+
+
 def nothing_complains(index: Index) -> Iterator[str]:
     """No task of any process died with an error that nobody took."""
     for record in index.by_kind["complaint"]:

@@ -5,6 +5,7 @@ A storm that never let a lease expire proves nothing about leases: what stays at
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
@@ -102,6 +103,19 @@ def _released(index: Index) -> int:
     )
 
 
+def _let_go(index: Index) -> int:
+    """Came after another run and was assigned."""
+    return sum(
+        any(event.type == "ASSIGNED" for event in index.events.get(run, []))
+        for run, row in index.runs.items()
+        if {"after", "after_any"} & json.loads(row["tags"]).keys()
+    )
+
+
+def _dependency_failed(index: Index) -> int:
+    return sum(row["reason"] == "DEPENDENCY_FAILED" for row in index.runs.values())
+
+
 def _cancelled(index: Index) -> set[str]:
     """Runs with a cancel that the server carried out or refused because they had just ended."""
     return {each["about"] for each in index.by_kind["api"] if each["op"] == "cancel"}
@@ -124,4 +138,6 @@ SOMETIMES: dict[str, Callable[[Index], int]] = {
     "complete beat cancel": _complete_beat_cancel,
     "engine's answer lost": _lost_answer_of_engine,
     "assignment given back": _released,
+    "started after another run": _let_go,
+    "cancelled with the run before": _dependency_failed,
 }

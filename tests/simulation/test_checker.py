@@ -212,6 +212,25 @@ def fail_by(reason: str, **death: Any) -> Spoil:
     return spoil
 
 
+def start_too_early(story: list[Record]) -> None:
+    set_run(story, tags='{"key": "key-1", "after": "run_0"}')
+
+
+def start_after_a_failure(story: list[Record]) -> None:
+    set_run(story, tags='{"key": "key-1", "after": "run_0"}')
+    rows(story, "events").append({**an_event(1, 0, "FAILED"), "run_id": "run_0"})
+
+
+def be_cancelled_for_nothing(story: list[Record]) -> None:
+    set_run(story, tags='{"key": "key-1", "after": "run_0"}', reason="DEPENDENCY_FAILED")
+    rows(story, "events").append({**an_event(1, 0, "COMPLETED"), "run_id": "run_0"})
+    set_events(
+        story,
+        an_event(1, 21, "CANCELLED", reason="DEPENDENCY_FAILED"),
+        *(row for row in rows(story, "events") if row["run_id"] != RUN),
+    )
+
+
 def lose_the_lease(story: list[Record]) -> None:
     words = f"worker {WORKER} was not heard of for 20 s"
     rows(story, "events")[2] = an_event(3, 21, "FAILED", reason="WORKER_LOST", msg=words)
@@ -265,6 +284,9 @@ STORIES: list[tuple[str, tuple[Spoil, ...]]] = [
     ("I14", (fail_by("OOM", exit_code=137, oom=False),)),
     ("I14", (fail_by("USER_ERROR", exit_code=137, cause="engine"),)),
     ("I14", (fail_by("USER_ERROR", exit_code=0),)),
+    ("I15", (start_too_early,)),
+    ("I15", (start_after_a_failure,)),
+    ("I15", (be_cancelled_for_nothing,)),
     ("LEASE", (lose_the_lease,)),
     ("LEASE", (lose_the_lease, have_been_cut_off, have_the_server_come_back)),
     ("WORLD", (complain,)),

@@ -133,6 +133,7 @@ class Clients:
 
     async def _submit(self, number: int, draw: random.Random) -> str | None:
         key = f"key-{number}"
+        before = self._before(draw)
         command = SubmitRun(
             op_definition=draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0],
             inputs={},
@@ -143,7 +144,9 @@ class Clients:
                 **({"vram_mb": draw.choice((4000, 8000))} if draw.random() < 0.3 else {}),
             },
             retry_policy={"max_attempts": draw.choice((1, 1, 3)), "backoff_ms": 500},
-            tags={"key": key},
+            tags={"key": key, **before},
+            after=[before["after"]] if "after" in before else [],
+            after_any=[before["after_any"]] if "after_any" in before else [],
         )
         hashed = strict_json.dumps(msgspec.to_builtins(command, order="sorted"))
         idempotent = idempotency.IdempotencyKey("submitRun", key, idempotency.hash_of(hashed))
@@ -156,7 +159,16 @@ class Clients:
             return idempotency.once(uow, idempotent, lambda: submit(uow))[0].body
 
         answer = await self._until_told("submit", key, once)
-        return None if answer is None else answer["id"]
+        if answer is None:
+            return None
+        self._submitted.append(answer["id"])
+        return answer["id"]
+
+    def _before(self, draw: random.Random) -> dict[str, str]:
+        """Now and then a run to come after, by the way it has to end; the tags repeat it."""
+        if not self._submitted or draw.random() < 0.75:
+            return {}
+        return {draw.choice(("after", "after_any")): draw.choice(self._submitted[-6:])}
 
     async def _watch(self, run_id: str, draw: random.Random) -> None:
         retries = 0
