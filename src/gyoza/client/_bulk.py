@@ -45,8 +45,8 @@ class RunSelection:
 class BulkSummary:
     """What became of the runs that were selected.
 
-    A portion whose answer was lost on the way is asked for again; what it had changed by then is not
-    counted.
+    A portion whose answer was lost on the way is asked for again, and what it had changed by then
+    is not counted.
 
     Attributes:
         matched: How many there were.
