@@ -94,6 +94,11 @@ class Clients:
         self._server, self._network, self._clock = server, network, clock
         self._recorder, self._draw = recorder, draw
         self._submitted: list[str] = []
+        # Who waits for others gives hosts less to do, so half of the worlds know no waiting: they
+        # stay as crowded as the faults of re-adoption need it.
+        self._chains = random.Random()
+        self._chains.setstate(draw.getstate())
+        self._has_chains = self._chains.random() < 0.5
         self.open = 0
 
     async def register_ops(self) -> None:
@@ -133,7 +138,7 @@ class Clients:
 
     async def _submit(self, number: int, draw: random.Random) -> str | None:
         key = f"key-{number}"
-        before = self._before(draw)
+        before = self._before()
         command = SubmitRun(
             op_definition=draw.choices(list(WEIGHTS), list(WEIGHTS.values()))[0],
             inputs={},
@@ -164,9 +169,10 @@ class Clients:
         self._submitted.append(answer["id"])
         return answer["id"]
 
-    def _before(self, draw: random.Random) -> dict[str, str]:
+    def _before(self) -> dict[str, str]:
         """Now and then a run to come after, by the way it has to end; the tags repeat it."""
-        if not self._submitted or draw.random() < 0.75:
+        draw = self._chains
+        if not self._has_chains or not self._submitted or draw.random() < 0.75:
             return {}
         return {draw.choice(("after", "after_any")): draw.choice(self._submitted[-6:])}
 
