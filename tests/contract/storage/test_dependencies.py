@@ -67,6 +67,10 @@ def ready(store: Store, clock: ManualClock) -> set[str]:
     return {each.run_id for each in found}
 
 
+def left_over(store: Store) -> list[str]:
+    return store.read_now(lambda uow: uow.dependencies.left_over(10))
+
+
 def test_who_waits_is_not_in_the_queue_before_all_have_completed(
     store: Store, clock: ManualClock
 ) -> None:
@@ -165,10 +169,24 @@ def test_what_one_transaction_leaves_over_is_taken_up(store: Store, clock: Manua
     failed(store, first)
 
     assert left() == 1
-    assert store.read_now(lambda uow: uow.dependencies.left_over(10)) == [first.id]
-    assert store.write_now(lambda uow: uow.dependencies.take_up(10)) == 1
+    assert left_over(store) == [first.id]
+    store.write_now(lambda uow: uow.dependencies.take_up([first.id]))
     assert left() == 0
-    assert store.write_now(lambda uow: uow.dependencies.take_up(10)) == 0
+    assert left_over(store) == []
+
+
+def test_what_was_left_over_goes_on_waiting_if_the_run_before_was_retried(
+    store: Store, clock: ManualClock
+) -> None:
+    first = added(store, clock)
+    failed(store, first)
+    waits = after(store, clock, first)  # as if it had been left over
+    assert left_over(store) == [first.id]
+
+    changed(store, first, lambda each: each.retry(force=True, now=clock.now()))
+    store.write_now(lambda uow: uow.dependencies.take_up([first.id]))
+
+    assert now_of(store, waits) == (OpRunState.PENDING, AWAITING_RUNS, None)
 
 
 def test_a_run_is_not_pruned_while_somebody_has_still_to_learn_how_it_ended(
@@ -183,7 +201,7 @@ def test_a_run_is_not_pruned_while_somebody_has_still_to_learn_how_it_ended(
         return uow.runs.prune_ended(clock.now() - timedelta(seconds=50), 10)
 
     assert store.write_now(prune) == 0
-    store.write_now(lambda uow: uow.dependencies.take_up(10))
+    store.write_now(lambda uow: uow.dependencies.take_up([first.id]))
     assert store.write_now(prune) == 1
 
 

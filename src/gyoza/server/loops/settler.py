@@ -31,7 +31,9 @@ class Settler:
 
     async def tick(self) -> float:
         """Settle; returns 0 seconds while there may be more."""
-        if not await self._store.read(lambda uow: uow.dependencies.left_over(1)):
+        # Found by a reader: the walk is too long for the one writer.
+        over = await self._store.read(lambda uow: uow.dependencies.left_over(_ENDED_AT_ONCE))
+        if not over:
             return _POLL_S
-        await self._store.write(lambda uow: uow.dependencies.take_up(_ENDED_AT_ONCE))
+        await self._store.write(lambda uow: uow.dependencies.take_up(over))
         return 0.0

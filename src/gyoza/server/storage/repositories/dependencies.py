@@ -3,7 +3,7 @@
 Who waits stands beside the queue (phase AWAITING_RUNS) with a row per run that it waits for. Runs
 end by `runs.save` alone, which notes them (`Transaction.ended_runs`); `settle` then lets go or
 cancels those who waited for them, before the transaction commits. What is more than one
-transaction should carry is left for `take_up`, which finds it by an index.
+transaction should carry is found by `left_over`, through an index, and settled by `take_up`.
 """
 
 from __future__ import annotations
@@ -135,12 +135,10 @@ class DependencyRepository:
         """Return runs that are over while others still wait for them."""
         return list(self._connection.execute(ENDED_AND_AWAITED, {"count": limit}).scalars())
 
-    def take_up(self, limit: int) -> int:
-        """Have runs settled that an earlier transaction left over; returns how many."""
-        found = self.left_over(limit)
-        for run_id in found:
+    def take_up(self, run_ids: Iterable[str]) -> None:
+        """Have settled who waits for runs of `left_over`; one that was retried since is passed."""
+        for run_id in run_ids:
             self._transaction.note_end(run_id)
-        return len(found)
 
     def settle(self) -> None:
         """Let go or cancel who waited for the runs that ended in this transaction.
