@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gyoza.server.use_cases.bulk import PORTION
+from gyoza.server.use_cases.paging import token_after
 from tests.integration.api.driver import Api
 
 pytestmark = pytest.mark.anyio
@@ -109,7 +110,9 @@ async def test_what_restricts_nothing_or_makes_no_sense_is_refused(
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 
-async def test_a_token_of_elsewhere_is_refused(api: Api) -> None:
-    answer = await api.post("/runs:cancel", {"all": True, "page_token": "abc"})
+@pytest.mark.parametrize("token", ["abc", token_after("wordcount")])
+async def test_a_token_of_elsewhere_is_refused_at_its_place(api: Api, token: str) -> None:
+    answer = await api.post("/runs:cancel", {"all": True, "page_token": token})
 
     assert answer.json()["code"] == "INVALID_REQUEST"
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/page_token"]

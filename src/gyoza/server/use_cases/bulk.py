@@ -65,7 +65,7 @@ def _retry(uow: UnitOfWork, run: OpRun) -> bool:
 def _each(
     uow: UnitOfWork, command: PickRuns, verb: _Verb, change: Callable[[OpRun], bool]
 ) -> BulkAnswer:
-    page = PageQuery(PORTION, command.page_token)
+    page = PageQuery(PORTION, command.page_token, place="/page_token")
     runs, token = page_of_runs(uow, _wanted(command, verb), page)
     if command.dry_run:
         return BulkAnswer(matched=len(runs), next_page_token=token)

@@ -108,7 +108,7 @@ def list_definitions(
         InvalidRequest: The page token is not one of ours.
     """
     found = uow.definitions.list_current(
-        include_archived=include_archived, after_id=key_in(query.token), limit=query.limit + 1
+        include_archived=include_archived, after_id=key_in(query), limit=query.limit + 1
     )
     return cut_page(found, query.limit, lambda definition: definition.id)
 

@@ -25,10 +25,12 @@ class PageQuery:
     Attributes:
         limit: Most items wanted, 1 or more; the API caps it at `Settings.max_page_size`.
         token: The `next_page_token` of the page before; "" is the first page.
+        place: Where the token stood, as a fault names it: a parameter, or a pointer into a body.
     """
 
     limit: int = 50
     token: str = ""
+    place: str = "page_token"
 
 
 def token_after(key: str) -> str:
@@ -36,12 +38,13 @@ def token_after(key: str) -> str:
     return base64.urlsafe_b64encode(f"{_FORM}{key}".encode()).decode().rstrip("=")
 
 
-def key_in(token: str) -> str | None:
-    """Return the key that a token names; None for "", the first page.
+def key_in(query: PageQuery) -> str | None:
+    """Return the key that a page's token names; None for the first page.
 
     Raises:
         InvalidRequest: The token is not one that `token_after` made.
     """
+    token = query.token
     if not token:
         return None
     try:
@@ -50,7 +53,7 @@ def key_in(token: str) -> str | None:
         text = ""
     if not text.startswith(_FORM):
         fault = "is not a token of ours; pass next_page_token of the page before unchanged"
-        raise InvalidRequest([Fault(pointer="page_token", message=fault)])
+        raise InvalidRequest([Fault(pointer=query.place, message=fault)])
     return text.removeprefix(_FORM)
 
 

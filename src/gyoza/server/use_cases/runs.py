@@ -197,9 +197,9 @@ def page_of_runs(uow: UnitOfWork, wanted: RunFilter, page: PageQuery) -> tuple[l
         InvalidRequest: The page token is of another list.
     """
     try:
-        found = uow.runs.page(wanted, key_in(page.token), page.limit + 1)
+        found = uow.runs.page(wanted, key_in(page), page.limit + 1)
     except (ValueError, OverflowError):
-        fault = Fault(pointer="page_token", message="is of another list; start without a token")
+        fault = Fault(pointer=page.place, message="is of another list; start without a token")
         raise InvalidRequest([fault]) from None
     return cut_page(found, page.limit, uow.runs.position)
 

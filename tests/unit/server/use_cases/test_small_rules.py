@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gyoza.server.errors import InvalidInput, InvalidRequest
 from gyoza.server.use_cases.idempotency import hash_of
 from gyoza.server.use_cases.moments import microseconds, moment_of
-from gyoza.server.use_cases.paging import cut_page, key_in, token_after
+from gyoza.server.use_cases.paging import PageQuery, cut_page, key_in, token_after
 from gyoza.server.use_cases.tokens import attempt_token, is_token_of
 from gyoza.wire.messages import Fault
 
@@ -23,7 +23,7 @@ def test_a_page_token_names_its_key_exactly(key: str) -> None:
     except UnicodeEncodeError:
         return
 
-    assert key_in(token_after(key)) == key
+    assert key_in(PageQuery(token=token_after(key))) == key
 
 
 @given(st.text(min_size=1))
@@ -31,13 +31,13 @@ def test_a_page_token_names_its_key_exactly(key: str) -> None:
 @example("x")
 def test_a_token_that_is_not_ours_is_refused_and_never_crashes(token: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        key_in(token)
+        key_in(PageQuery(token=token))
 
     assert refused.value.faults[0].pointer == "page_token"
 
 
 def test_no_token_is_the_first_page() -> None:
-    assert key_in("") is None
+    assert key_in(PageQuery()) is None
 
 
 def test_the_last_page_has_no_token() -> None:
