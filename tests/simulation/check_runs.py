@@ -107,7 +107,7 @@ def everything_ends(index: Index) -> Iterator[str]:
 
 
 def nobody_starts_too_early(index: Index) -> Iterator[str]:
-    """I15: who comes after another run starts once that has ended as it had to, or never."""
+    """CHAIN: who comes after another run starts once that has ended as it had to, or never."""
     for run_id, row in index.runs.items():
         tags = json.loads(row["tags"])
         first = tags.get("after") or tags.get("after_any")

@@ -28,7 +28,7 @@ INVARIANTS: dict[str, Check] = {
     "I12": check_runs.completed_means_valid_output,
     "I13": check_runs.everything_ends,
     "I14": check_attempts.retries_are_accounted_for,
-    "I15": check_runs.nobody_starts_too_early,
+    "CHAIN": check_runs.nobody_starts_too_early,
     "LEASE": check_attempts.no_lease_ends_without_cause,
     "WORLD": check_runs.nothing_complains,
 }
